@@ -1,0 +1,5 @@
+"""`python -m spurious` is the `spurious` command."""
+
+from spurious.cli import main
+
+main()
