@@ -1,0 +1,149 @@
+"""Killable worker processes for the symbolic step: started on first use, closed at exit, started anew after a fork."""
+
+import atexit
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
+from multiprocessing import context, forkserver, spawn
+from typing import Any
+
+from pebble import ProcessPool
+
+from spurious.types import Status
+from spurious.verify.ladder import Step
+from spurious.verify.symbolic import Job, prepare, run
+
+DEADLINE = 1.0
+"""Seconds one comparison may take before its worker is killed and it is graded `timeout`."""
+MEMORY = 1 << 30
+"""Bytes of address space a worker may use; the parser needs a quarter of it."""
+CHUNK = 32
+"""Comparisons sent to a worker at once; a worker returns early when `_BUDGET` seconds are used."""
+RECYCLE = 500
+"""Chunks after which a worker is replaced, so that the algebra system's caches do not grow forever."""
+
+_BUDGET = 0.5
+_lock = threading.Lock()
+_start_lock = threading.Lock()
+_pool: ProcessPool | None = None
+
+Item = tuple[str, str]
+
+
+class _LeanProcess(context.ForkServerProcess):
+    """A process forked from `_server`, which has the parser loaded already: a killed worker is back in milliseconds.
+
+    It does not run the caller's main module again, as the standard library's would: that fails from standard input and
+    repeats an unguarded script. The workers' functions live in an importable module, so nothing of main is needed.
+    """
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:
+        from multiprocessing.popen_forkserver import Popen
+
+        with _start_lock:
+            prepared, connected = spawn.get_preparation_data, forkserver.connect_to_new_process
+
+            def without_main(name: str) -> dict[str, Any]:
+                data: dict[str, Any] = prepared(name)
+                return {field: value for field, value in data.items() if not field.startswith("init_main_from")}
+
+            spawn.get_preparation_data = without_main
+            forkserver.connect_to_new_process = _server.connect_to_new_process
+            try:
+                return Popen(process_obj)
+            finally:
+                spawn.get_preparation_data, forkserver.connect_to_new_process = prepared, connected
+
+
+class _LeanContext(context.ForkServerContext):
+    Process = _LeanProcess
+
+
+def _new_server() -> forkserver.ForkServer:
+    """A fork server of our own, so that nobody else's processes inherit the parser."""
+    server = forkserver.ForkServer()
+    server.set_forkserver_preload(["spurious.verify.preload"])
+    return server
+
+
+def default_workers() -> int:
+    """Workers of the pool: one a core up to eight, and two at least, so that one is warm while another restarts."""
+    return max(2, min(8, os.cpu_count() or 1))
+
+
+def statuses(job: Job, items: Sequence[Item], steps: tuple[Step, ...], workers: int | None = None) -> list[Status]:
+    """The status of each (gold, answer), in order, with at most `workers` of the pool's processes busy for this call.
+
+    A comparison that outlives `DEADLINE` is `timeout`, one whose worker dies is `failed`; the others are unharmed.
+    """
+    found: dict[int, Status] = {}
+    waiting = deque(list(range(start, min(start + CHUNK, len(items)))) for start in range(0, len(items), CHUNK))
+    busy: dict[Future[list[Status]], list[int]] = {}
+    while waiting or busy:
+        while waiting and len(busy) < (workers or default_workers()):
+            chunk = waiting.popleft()
+            busy[_submit(job, [items[index] for index in chunk], steps)] = chunk
+        for future in wait(busy, return_when=FIRST_COMPLETED).done:
+            chunk = busy.pop(future)
+            done = _outcome(future, alone=len(chunk) == 1)
+            if done is None:
+                waiting.extend([index] for index in chunk)
+                continue
+            found.update(zip(chunk, done, strict=False))
+            if len(done) < len(chunk):
+                waiting.appendleft(chunk[len(done) :])
+    return [found[index] for index in range(len(items))]
+
+
+def _outcome(future: "Future[list[Status]]", *, alone: bool) -> list[Status] | None:
+    """The statuses of a finished chunk; None when it broke and its items must be tried one by one."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if not alone:
+        return None
+    return ["timeout"] if isinstance(error, TimeoutError) else ["failed"]
+
+
+def _submit(job: Job, items: list[Item], steps: tuple[Step, ...]) -> "Future[list[Status]]":
+    deadline = DEADLINE if len(items) == 1 else DEADLINE + _BUDGET
+    future: Future[list[Status]] = _running().schedule(run, args=[job, items, steps, _BUDGET], timeout=deadline)
+    return future
+
+
+def _running() -> ProcessPool:
+    global _pool
+    with _lock:
+        if _pool is None or not _pool.active:
+            _pool = ProcessPool(
+                max_workers=default_workers(),
+                max_tasks=RECYCLE,
+                initializer=prepare,
+                initargs=[MEMORY],
+                context=_LeanContext(),
+            )
+        return _pool
+
+
+def close() -> None:
+    """Stop the workers; a later comparison starts new ones."""
+    global _pool
+    with _lock:
+        pool, _pool = _pool, None
+    if pool is not None:
+        pool.stop()
+        pool.join()
+
+
+def _forget() -> None:
+    """A forked child inherits neither the pool's threads nor its workers: it starts its own."""
+    global _pool, _server, _lock, _start_lock
+    _pool, _server, _lock, _start_lock = None, _new_server(), threading.Lock(), threading.Lock()
+
+
+_server = _new_server()
+atexit.register(close)
+os.register_at_fork(after_in_child=_forget)

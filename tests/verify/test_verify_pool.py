@@ -1,0 +1,128 @@
+"""The worker pool: kills what hangs, survives what dies, starts from anywhere."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from spurious.verify import equal, pool, verify_many
+
+HANGS = r"\int_{0}^{1000} \sin(x^{7}) \cos(e^{x}) dx"
+"""Its value takes far longer than any deadline, on any machine."""
+SCRIPT = 'from spurious.verify import equal\nprint(equal("x+1", "1+x"), equal("x+1", "x+2"))\n'
+
+
+def hanging_pair(n):
+    return f"{HANGS}+{n}", f"1+{HANGS}+{n}"
+
+
+def test_a_hang_is_cut_off_and_the_pool_lives_on():
+    assert equal("x+1", "1+x") == "correct"
+    for n in range(3):
+        start = time.perf_counter()
+        assert equal(*hanging_pair(n)) == "timeout"
+        assert equal(f"x+{n}", f"{n}+x") == "correct"
+        assert time.perf_counter() - start < 2 * pool.DEADLINE
+
+
+def test_a_hang_in_a_batch_harms_no_neighbor():
+    gold, answer = hanging_pair(10)
+    pairs = [(rf"\boxed{{{n}+x}}", f"x+{n}") for n in range(100, 120)]
+    pairs.insert(7, (rf"\boxed{{{answer}}}", gold))
+    statuses = [grade.status for grade in verify_many(pairs)]
+    assert statuses.pop(7) == "timeout"
+    assert set(statuses) == {"correct"}
+
+
+def test_a_dead_worker_is_a_failed_grade_and_is_replaced():
+    assert equal("x+1", "1+x") == "correct"
+    outcome = []
+    grading = threading.Thread(target=lambda: outcome.append(equal(*hanging_pair(20))))
+    grading.start()
+    time.sleep(0.3)
+    for worker in multiprocessing.active_children():
+        if worker.name == "pebble_pool_worker" and worker.pid is not None:
+            os.kill(worker.pid, signal.SIGKILL)
+    grading.join()
+    assert outcome == ["failed"]
+    assert equal("y+1", "1+y") == "correct"
+
+
+def test_a_worker_cannot_take_all_memory():
+    future = pool._running().schedule(bytearray, args=[3 << 30])
+    assert isinstance(future.exception(timeout=20), MemoryError)
+    assert equal("z+1", "1+z") == "correct"
+
+
+def test_closing_and_starting_again():
+    pool.close()
+    assert equal("u+1", "1+u") == "correct"
+    pool.close()
+    pool.close()
+
+
+def test_threads_share_the_pool():
+    results = {}
+
+    def grade(n):
+        results[n] = [equal(f"t+{n}+{k}", f"{k}+{n}+t") for k in range(5)]
+
+    threads = [threading.Thread(target=grade, args=[n]) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {n: ["correct"] * 5 for n in range(4)}
+
+
+FORKS = """
+import os
+from spurious.verify import equal, pool
+assert equal("x+1", "1+x") == "correct"
+pid = os.fork()
+if pid == 0:
+    status = equal("w+1", "1+w")
+    pool.close()
+    os._exit(0 if status == "correct" else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+print(equal("v+1", "1+v"))
+"""
+
+
+def test_a_forked_child_starts_its_own():
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("correct\n", "")
+
+
+@pytest.mark.parametrize("how", ["stdin", "command", "unguarded file"])
+def test_any_script_may_grade_and_runs_once(how, tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    arguments = {"stdin": ["-"], "command": ["-c", SCRIPT], "unguarded file": [str(path)]}[how]
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        input=SCRIPT if how == "stdin" else "",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "correct wrong\n"
+    assert done.stderr == ""
+
+
+def test_the_fast_path_starts_no_process_and_imports_no_parser():
+    code = (
+        "import sys\nfrom spurious.verify import canonical, unparsable_golds, verify_many\n"
+        "grades = verify_many([(r'\\boxed{7}', '7'), (r'\\boxed{1/2}', '0.5'), ('', '7'), (r'\\boxed{8}', '7')])\n"
+        "print([grade.status for grade in grades], canonical('0.5'), unparsable_golds(['7', '1/2']))\n"
+        "print([name for name in ('sympy', 'math_verify', 'pebble', 'torch') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["['correct', 'correct', 'absent', 'wrong'] 1/2 {}", "[]"]
