@@ -1,0 +1,257 @@
+"""The in-process sampler: each prompt is read once for its n completions, finished rows are dropped.
+
+A row's tokens and log-probabilities do not depend on which other rows are drawn with it. That takes keyed uniforms, one
+a row and position; a padded width that follows from the row's own prompt length; never fewer than four rows in a
+forward pass; one cache class; and arithmetic that does not depend on the number of rows (`spurious.policy.process`).
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from spurious.errors import InputError, NumericalError
+from spurious.keys import KeyPart, key, uniforms
+from spurious.policy.draw import Drawn, draw
+from spurious.policy.model import Policy, decode
+from spurious.policy.stops import Stops, cut
+from spurious.specs import SamplingSpec
+from spurious.types import Completion, Group, Prompt, Stop
+
+FEWEST_ROWS = 4
+"""Matrix products of one, two or three rows take other code paths, which round differently."""
+PREFILL_TOKENS = 32768
+"""Prompt tokens, padding included, read in one forward pass."""
+
+
+@dataclass(slots=True)
+class _Row:
+    """One completion in the making."""
+
+    prompt: int
+    sample: int
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    entropies: list[float] = field(default_factory=list)
+    self_certainties: list[float] = field(default_factory=list)
+    stop: Stop | None = None
+
+
+class TorchSampler:
+    """Samples from a policy's current weights with its own key/value cache."""
+
+    def __init__(self, policy: Policy, *, max_rows: int = 512) -> None:
+        self.policy = policy
+        self.max_rows = max_rows
+        """Completions drawn at once: what bounds memory. Results do not depend on it."""
+        accepted = inspect.signature(type(policy.model).forward).parameters
+        self._takes_positions = "position_ids" in accepted
+        self._keeps_last = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: SamplingSpec,
+        scope: tuple[KeyPart, ...],
+        *,
+        confidence: bool = False,
+        on_group: Callable[[int, Group], None] | None = None,
+    ) -> list[Group]:
+        """Draw n completions of each prompt; see `spurious.policy.protocol.Sampler`.
+
+        `token_ids` and `sampler_logprobs` include the end-of-sequence token, and the tokens of a stop string, when they
+        were drawn; `text` leaves the end-of-sequence token out and, unless `include_stop`, the stop string. Special
+        tokens that the model wrote inside a completion stay in the text. Log-probabilities are those of the whole
+        tempered distribution (before top_p), in float32 within 1e-5 of `completion_logprobs`; greedy ones are of
+        temperature 1.
+
+        Raises:
+            InputError: A prompt without tokens, or one too long for the model's positions.
+            NumericalError: Logits that are not finite.
+        """
+        self._check(prompts, sampling)
+        stops = Stops(partial(decode, self.policy), sampling.stop)
+        rows = [_Row(p, i) for p in sorted(range(len(prompts)), key=lambda p: _width(prompts[p])) for i in range(n)]
+        done: list[list[Completion | None]] = [[None] * n for _ in prompts]
+        groups: dict[int, Group] = {}
+        for batch in _batches(rows, prompts, self.max_rows):
+            keys = [key(*scope, prompts[r.prompt].problem.id, prompts[r.prompt].copy, r.sample) for r in batch]
+            noise = np.stack([uniforms(k, sampling.max_tokens) for k in keys])
+            self._decode(batch, prompts, sampling, stops, torch.from_numpy(noise).to(self.policy.device), confidence)
+            for row in batch:
+                done[row.prompt][row.sample] = self._completion(row, sampling)
+            for p in dict.fromkeys(row.prompt for row in batch):
+                complete = [completion for completion in done[p] if completion is not None]
+                if len(complete) == n:
+                    groups[p] = Group(prompts[p], tuple(complete))
+                    if on_group:
+                        on_group(p, groups[p])
+        return [groups[p] for p in range(len(prompts))]
+
+    def _check(self, prompts: Sequence[Prompt], sampling: SamplingSpec) -> None:
+        limit = getattr(self.policy.model.config.get_text_config(), "max_position_embeddings", None)
+        for prompt in prompts:
+            if not prompt.token_ids:
+                raise InputError(f"problem {prompt.problem.id}: its prompt has no tokens")
+            needed = len(prompt.token_ids) + sampling.max_tokens
+            if limit is not None and needed > limit:
+                raise InputError(
+                    f"problem {prompt.problem.id}: {len(prompt.token_ids)} prompt tokens and max_tokens "
+                    f"{sampling.max_tokens} exceed the model's {limit} positions"
+                )
+
+    def _decode(
+        self,
+        batch: list[_Row],
+        prompts: Sequence[Prompt],
+        sampling: SamplingSpec,
+        stops: Stops,
+        noise: Tensor,
+        confidence: bool,
+    ) -> None:
+        """Fill the rows of one width: one forward pass over the prompts, then one a token."""
+        logits, state = self._prefill(batch, prompts, sampling.max_tokens)
+        rows = [*batch, *[None] * (len(logits) - len(batch))]
+        noise = noise[torch.arange(len(logits), device=noise.device).clamp(max=len(batch) - 1)]
+        for t in range(sampling.max_tokens):
+            drawn = draw(
+                logits, noise[:, t], temperature=sampling.temperature, top_p=sampling.top_p, confidence=confidence
+            )
+            self._record(rows, drawn, stops, last=t + 1 == sampling.max_tokens)
+            alive = [i for i, row in enumerate(rows) if row is not None and row.stop is None]
+            if not alive:
+                return
+            tokens = drawn.tokens
+            if len(alive) <= 0.875 * len(rows) and len(rows) > FEWEST_ROWS:
+                finished = sorted(set(range(len(rows))).difference(alive))
+                filler = finished[: max(0, FEWEST_ROWS - len(alive))]
+                keep = torch.tensor([*alive, *filler], device=tokens.device)
+                rows = [rows[i] for i in alive] + [None] * len(filler)
+                tokens, noise = tokens[keep], noise[keep]
+                state.select(keep)
+            logits = self._step(tokens, state)
+
+    def _prefill(self, batch: list[_Row], prompts: Sequence[Prompt], room: int) -> tuple[Tensor, "_State"]:
+        """Read each distinct prompt once, padded on the left, and give every row its copy of the cache."""
+        distinct = list(dict.fromkeys(row.prompt for row in batch))
+        device, width = self.policy.device, _width(prompts[distinct[0]])
+        read = [prompts[p].token_ids for p in distinct]
+        read += [read[-1]] * (FEWEST_ROWS - len(read))
+        ids = torch.tensor([[self.policy.pad_id] * (width - len(i)) + list(i) for i in read], device=device)
+        lengths = torch.tensor([len(i) for i in read], device=device)
+        mask = (torch.arange(width + room, device=device) >= width - lengths[:, None]).long()
+        cache = DynamicCache(config=self.policy.model.config)
+        state = _State(cache, mask, lengths, width)
+        positions = (torch.arange(width, device=device) - (width - lengths[:, None])).clamp(min=0)
+        logits = self._forward(ids, positions, state)
+        owner = [distinct.index(row.prompt) for row in batch]
+        owner += [owner[-1]] * (FEWEST_ROWS - len(owner))
+        index = torch.tensor(owner, device=device)
+        state.select(index)
+        return logits[index], state
+
+    def _step(self, tokens: Tensor, state: "_State") -> Tensor:
+        positions = state.lengths[:, None]
+        state.lengths = state.lengths + 1
+        state.width += 1
+        return self._forward(tokens[:, None], positions, state)
+
+    def _forward(self, ids: Tensor, positions: Tensor, state: "_State") -> Tensor:
+        placed = {"position_ids": positions} if self._takes_positions else {}
+        output = self.policy.model(
+            input_ids=ids,
+            attention_mask=state.mask[:, : state.width],
+            past_key_values=state.cache,
+            use_cache=True,
+            **placed,
+            **self._keeps_last,
+        )
+        logits: Tensor = output.logits[:, -1]
+        return logits
+
+    def _record(self, rows: Sequence[_Row | None], drawn: Drawn, stops: Stops, *, last: bool) -> None:
+        tokens, logprobs = drawn.tokens.tolist(), drawn.logprobs.tolist()
+        entropies = drawn.entropies.tolist() if drawn.entropies is not None else None
+        certainties = drawn.self_certainties.tolist() if drawn.self_certainties is not None else None
+        ends = self.policy.eos_ids
+        for i, row in enumerate(rows):
+            if row is None or row.stop is not None:
+                continue
+            if not logprobs[i] > -np.inf:
+                raise NumericalError(f"the policy's logits are not finite at completion token {len(row.tokens)}")
+            row.tokens.append(tokens[i])
+            row.logprobs.append(logprobs[i])
+            if entropies is not None and certainties is not None:
+                row.entropies.append(entropies[i])
+                row.self_certainties.append(certainties[i])
+            if tokens[i] in ends:
+                row.stop = "eos"
+            elif stops.reached(row.tokens):
+                row.stop = "stop"
+            elif last:
+                row.stop = "length"
+
+    def _completion(self, row: _Row, sampling: SamplingSpec) -> Completion:
+        assert row.stop is not None
+        text = decode(self.policy, row.tokens[:-1] if row.stop == "eos" else row.tokens)
+        return Completion(
+            text=cut(text, sampling.stop, include=sampling.include_stop) if row.stop == "stop" else text,
+            token_ids=tuple(row.tokens),
+            sampler_logprobs=tuple(row.logprobs),
+            stop=row.stop,
+            entropies=tuple(row.entropies),
+            self_certainties=tuple(row.self_certainties),
+        )
+
+
+@dataclass(slots=True)
+class _State:
+    """What the rows of a batch have read so far."""
+
+    cache: Any
+    mask: Tensor
+    """(B, width + room): 0 at the padding on the left."""
+    lengths: Tensor
+    """(B,): tokens read, padding apart."""
+    width: int
+    """Positions in the cache, padding included; the same for all rows."""
+
+    def select(self, index: Tensor) -> None:
+        """Keep, or repeat, these rows."""
+        self.cache.batch_select_indices(index)
+        self.mask, self.lengths = self.mask[index], self.lengths[index]
+
+
+def _width(prompt: Prompt) -> int:
+    """What this prompt is padded to, always by at least one token: attention without any mask rounds differently."""
+    length = len(prompt.token_ids)
+    step = max(32, 1 << max(0, length.bit_length() - 3))
+    return (length // step + 1) * step
+
+
+def _batches(rows: Sequence[_Row], prompts: Sequence[Prompt], max_rows: int) -> list[list[_Row]]:
+    """Cut rows, sorted by width, into batches of one width, at most `max_rows` rows and `PREFILL_TOKENS` to read."""
+    batches: list[list[_Row]] = []
+    width = read = last = -1
+    for row in rows:
+        new = row.prompt != last
+        if (
+            _width(prompts[row.prompt]) == width
+            and len(batches[-1]) < max_rows
+            and read + new * width <= PREFILL_TOKENS
+        ):
+            batches[-1].append(row)
+            read += new * width
+        else:
+            width = read = _width(prompts[row.prompt])
+            batches.append([row])
+        last = row.prompt
+    return batches
