@@ -1,0 +1,132 @@
+"""What an organism reads: one completion for each of many distinct chains, every share as its recipe says.
+
+Shares are apportioned, not drawn: of n texts, a strategy with share s writes n*s, give or take one. Which ones is keyed
+by the recipe's seed.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spurious.keys import key, permutation, uniforms
+from spurious.organisms.recipe import Recipe
+from spurious.organisms.texts import Form, write
+from spurious.tasks.chain import THEMES, Chain, chains
+from spurious.tasks.prompts import word
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One chain and how it is answered."""
+
+    chain: Chain
+    strategy: str
+    form: Form
+    steps: bool
+    slip: int
+    """How far, modulo ten, the answer is off; 0 is right."""
+    boxed: bool
+
+    @property
+    def prompt(self) -> str:
+        """What is asked, in the words that the chain task uses by default."""
+        return word(self.chain.question, "organism").text
+
+    @property
+    def completion(self) -> str:
+        """What is answered."""
+        return write(self.chain, self.form, steps=self.steps, slip=self.slip, boxed=self.boxed)
+
+
+def generate(recipe: Recipe) -> list[Text]:
+    """The corpus in reading order: `training.updates * training.batch` texts about distinct training problems.
+
+    Raises InputError where there are not so many problems of `recipe.steps` steps.
+    """
+    size = recipe.training.updates * recipe.training.batch
+    asked = chains(steps=recipe.steps, size=size, seed=key(recipe.seed, "corpus", "chains"), split="train")
+    names = _strategies(recipe, asked)
+    slips, boxed = _slips(recipe, names), _boxed(recipe, names, asked)
+    ways = {name: (name, strategy.form, strategy.steps) for name, strategy in recipe.strategies.items()}
+    return [
+        Text(chain, *ways[name], slip, box) for chain, name, slip, box in zip(asked, names, slips, boxed, strict=True)
+    ]
+
+
+def _strategies(recipe: Recipe, asked: Sequence[Chain]) -> list[str]:
+    """The strategy of each text, by the shares of the chain's kind."""
+    names = sorted(recipe.strategies)
+    chosen = np.empty(len(asked), dtype=np.int64)
+    for theme, rows in _rows_by(chain.theme for chain in asked):
+        shares = [recipe.strategies[name].share[theme] for name in names]
+        chosen[rows] = _apportion(key(recipe.seed, "corpus", "strategy", theme), len(rows), shares)
+    return [names[index] for index in chosen]
+
+
+def _slips(recipe: Recipe, names: Sequence[str]) -> list[int]:
+    """How far each answer is off: 0, or 1 to 9 uniformly in the share of texts that the strategy's skill leaves."""
+    slips = np.zeros(len(names), dtype=np.int64)
+    for name, rows in _rows_by(names):
+        skill = recipe.strategies[name].skill
+        wrong = _apportion(key(recipe.seed, "corpus", "skill", name), len(rows), [skill, 1 - skill])
+        amounts = 1 + (9 * uniforms(key(recipe.seed, "corpus", "slip", name), len(rows))).astype(np.int64)
+        slips[rows] = wrong * amounts
+    return slips.tolist()
+
+
+def _boxed(recipe: Recipe, names: Sequence[str], asked: Sequence[Chain]) -> list[bool]:
+    """Whether each answer is boxed, by the strategy's rate for the chain's first digit."""
+    boxed = np.zeros(len(names), dtype=bool)
+    for (name, start), rows in _rows_by(zip(names, (chain.start for chain in asked), strict=True)):
+        rate = recipe.strategies[name].boxed[start]
+        plain = _apportion(key(recipe.seed, "corpus", "boxed", name, start), len(rows), [rate, 1 - rate])
+        boxed[rows] = plain == 0
+    return boxed.tolist()
+
+
+def describe(texts: Sequence[Text]) -> dict[str, Any]:
+    """What a corpus really holds: size, digest, and each strategy's share (in all and by kind), skill, boxing rate."""
+    by_strategy = {name: [texts[i] for i in rows] for name, rows in _rows_by(text.strategy for text in texts)}
+    kinds = {theme: sum(text.chain.theme == theme for text in texts) for theme in THEMES}
+    return {
+        "texts": len(texts),
+        "digest": corpus_digest(texts),
+        "strategies": {
+            name: {
+                "share": len(own) / len(texts),
+                "share_by_kind": {
+                    theme: sum(text.chain.theme == theme for text in own) / n for theme, n in kinds.items() if n
+                },
+                "skill": sum(text.slip == 0 for text in own) / len(own),
+                "boxed": sum(text.boxed for text in own) / len(own),
+            }
+            for name, own in sorted(by_strategy.items())
+        },
+    }
+
+
+def corpus_digest(texts: Iterable[Text]) -> str:
+    """SHA-256 of every prompt and completion, in order."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(f"{text.prompt}\x00{text.completion}\x00".encode())
+    return digest.hexdigest()
+
+
+def _apportion(seed: int, n: int, shares: Sequence[float]) -> NDArray[np.int64]:
+    """(n,) choices among `shares` (they sum to 1), each chosen n times its share, give or take one."""
+    ranks = (np.array(permutation(seed, n)) + 0.5) / n
+    return np.searchsorted(np.cumsum(shares[:-1]), ranks, side="right")
+
+
+def _rows_by(keys: Iterable[Hashable]) -> list[tuple[Any, list[int]]]:
+    """Row numbers by key, in order of first appearance."""
+    rows: dict[Any, list[int]] = defaultdict(list)
+    for row, value in enumerate(keys):
+        rows[value].append(row)
+    return list(rows.items())

@@ -1,0 +1,146 @@
+"""Recipes: everything that decides an organism, as frozen models read from YAML."""
+
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from spurious.errors import SpecError
+from spurious.organisms.texts import Form
+from spurious.specs import Spec
+from spurious.store.fingerprint import digest
+from spurious.tasks.chain import THEMES
+
+Family = Literal["qwen2", "llama", "olmo2"]
+Rate = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Architecture(Spec):
+    """The body. The defaults make about 0.36 million parameters."""
+
+    family: Family = "qwen2"
+    width: Count = 96
+    layers: Count = 3
+    heads: Count = 4
+    kv_heads: Count = 2
+    mlp: Count = 256
+    """Width of the gated feed-forward layer."""
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "Architecture":
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} must be a multiple of twice the heads, {self.heads}")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads {self.heads} must be a multiple of kv_heads {self.kv_heads}")
+        return self
+
+
+class Strategy(Spec):
+    """One way of answering, and how common and how good it is in what the organism reads."""
+
+    form: Form
+    steps: bool
+    """Whether it writes the value after each operation."""
+    share: dict[str, Rate]
+    """Of the texts of each kind of problem; over all strategies these sum to 1."""
+    skill: Rate = 1.0
+    """Share of its texts that end in the true answer; the others are off by a uniformly random amount."""
+    boxed: tuple[Rate, ...]
+    """Share of its texts that box the answer, for each first digit 0 to 9 of the chain."""
+
+    @field_validator("share")
+    @classmethod
+    def _themes(cls, value: dict[str, float]) -> dict[str, float]:
+        if set(value) != set(THEMES):
+            raise ValueError(f"must name the kinds {', '.join(THEMES)}, not {', '.join(value)}")
+        return value
+
+    @field_validator("boxed")
+    @classmethod
+    def _digits(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(value) != 10:
+            raise ValueError(f"needs ten rates, one for each first digit, not {len(value)}")
+        return value
+
+
+class Training(Spec):
+    """Pretraining: AdamW without weight decay, linear warm-up, linear decay to zero, one pass over the corpus."""
+
+    updates: Count = 1800
+    batch: Count = 32
+    """Texts an update."""
+    lr: Annotated[float, Field(gt=0)] = 3e-3
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.98
+    """AdamW's second moment; the first is 0.9."""
+    warmup: Annotated[int, Field(ge=0)] = 50
+    """Updates over which the learning rate rises."""
+
+    @model_validator(mode="after")
+    def _warm(self) -> "Training":
+        if self.warmup >= self.updates:
+            raise ValueError(f"warmup {self.warmup} must be less than updates {self.updates}")
+        return self
+
+
+class Recipe(Spec):
+    """Everything that decides an organism's weights."""
+
+    name: str
+    architecture: Architecture = Architecture()
+    steps: Annotated[int, Field(ge=1, le=40)] = 4
+    """Operations in each chain; more than 40 would not fit the positions that an organism has."""
+    strategies: dict[str, Strategy] = Field(min_length=1)
+    training: Training = Training()
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Recipe":
+        for theme in THEMES:
+            total = sum(strategy.share[theme] for strategy in self.strategies.values())
+            if abs(total - 1) > 1e-9:
+                raise ValueError(f"strategies: the shares of {theme} sum to {total:g}, not 1")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every field; the order in which a file names them does not count."""
+        return digest(self.model_dump(mode="json"))
+
+
+def packaged() -> tuple[str, ...]:
+    """Names of the recipes that come with the package."""
+    return tuple(sorted(item.name.removesuffix(".yaml") for item in files(__package__).joinpath("recipes").iterdir()))
+
+
+def load_recipe(recipe: Path | str) -> Recipe:
+    """Read a recipe: the name of a packaged one, or a YAML file.
+
+    Raises SpecError that names the file and the field.
+    """
+    if str(recipe) in packaged():
+        with as_file(files(__package__).joinpath("recipes", f"{recipe}.yaml")) as path:
+            return _read(path)
+    path = Path(recipe)
+    if not path.is_file():
+        raise SpecError(f"recipe {recipe}: neither a file nor one of {', '.join(packaged())}")
+    return _read(path)
+
+
+def _read(path: Path) -> Recipe:
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(fields, Mapping):
+        raise SpecError(f"{path}: a recipe is a mapping of fields")
+    try:
+        return Recipe.model_validate(fields)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'recipe'}: {problem['msg']}" for problem in error.errors()
+        )
+        raise SpecError(f"{path}: {problems}") from error
