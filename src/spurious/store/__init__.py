@@ -1,0 +1,7 @@
+"""The run store: the only room that knows file names. Results are written through `Run` and read back with `load`."""
+
+from spurious.store.fingerprint import fingerprint, model_digest
+from spurious.store.load import Runs, load
+from spurious.store.run import Identity, Run, read_manifest
+
+__all__ = ["Identity", "Run", "Runs", "fingerprint", "load", "model_digest", "read_manifest"]

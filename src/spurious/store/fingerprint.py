@@ -1,0 +1,58 @@
+"""What a run is: a hash of everything that changes its results, and of nothing else."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spurious.errors import CheckpointError
+from spurious.specs import RunSpec
+from spurious.store.files import file_digest
+
+FINGERPRINT_VERSION = 1
+"""Raised when a change of the code changes the results of an unchanged spec."""
+
+_NOT_RESULTS = {"model", "revision", "save_every"}
+"""Where a model lies is not what it is (its digest is in the inputs); when checkpoints are kept changes nothing."""
+
+_MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+_NOT_THE_MODEL = {"organism.json", "state.json", "optimizer.safetensors"}
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces; raises TypeError on anything JSON cannot say, ValueError on NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """Hex sha256 of the canonical JSON of a value."""
+    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def fingerprint(spec: RunSpec, inputs: Mapping[str, str]) -> str:
+    """Eight hex digits that name the run.
+
+    Args:
+        spec: the resolved specification.
+        inputs: digests of what the spec only points to: model, problems, labels, the source of a user's reward.
+    """
+    fields = {name: value for name, value in spec.model_dump(mode="json").items() if name not in _NOT_RESULTS}
+    return digest({"version": FINGERPRINT_VERSION, "spec": fields, "inputs": dict(inputs)})[:8]
+
+
+def model_digest(source: str, revision: str | None = None) -> str:
+    """A digest of a model directory's weights, configuration and tokenizer; a hub id is named by its revision.
+
+    Raises:
+        CheckpointError: the directory holds no model file.
+    """
+    directory = Path(source)
+    if not directory.is_dir():
+        return digest({"hub": source, "revision": revision or "main"})
+    files = sorted(
+        {path for pattern in _MODEL_FILES for path in directory.glob(pattern)} - {directory / n for n in _NOT_THE_MODEL}
+    )
+    if not files:
+        raise CheckpointError(f"{directory}: no model here (no .safetensors, no config.json)")
+    return digest({path.name: file_digest(path) for path in files})

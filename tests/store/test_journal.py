@@ -1,0 +1,47 @@
+import pytest
+
+from spurious.errors import StoreError
+from spurious.store.journal import Journal
+from spurious.types import Completion, Group, Problem, Prompt
+
+REQUEST = {"bench": "chain", "k": 2}
+
+
+def prompt(name, copy=0):
+    return Prompt(Problem(name, "q", "1", "s"), "q", (1, 2), copy)
+
+
+def group(name, copy=0):
+    return Group(prompt(name, copy), (Completion("a\u2028\ud800 b", (3, 4), (-0.1, -1e-17), "eos", (0.5,)),) * 2)
+
+
+def test_what_was_kept_comes_back_exactly(tmp_path):
+    with Journal(tmp_path / "j.jsonl", REQUEST) as journal:
+        journal.add(group("x"))
+        journal.add(group("x", copy=1))
+    with Journal(tmp_path / "j.jsonl", REQUEST) as journal:
+        assert journal.done([prompt("y"), prompt("x", 1), prompt("x")]) == [group("x", 1), group("x")]
+
+
+def test_a_torn_line_is_forgotten_and_the_next_one_is_whole(tmp_path):
+    with Journal(tmp_path / "j.jsonl", REQUEST) as journal:
+        journal.add(group("x"))
+    with (tmp_path / "j.jsonl").open("a") as file:
+        file.write('{"problem_id": "y", "copy": 0, "compl')
+    with Journal(tmp_path / "j.jsonl", REQUEST) as journal:
+        journal.add(group("z"))
+    with Journal(tmp_path / "j.jsonl", REQUEST) as journal:
+        assert journal.done([prompt("x"), prompt("y"), prompt("z")]) == [group("x"), group("z")]
+
+
+def test_another_request_is_refused(tmp_path):
+    with Journal(tmp_path / "j.jsonl", REQUEST):
+        pass
+    with pytest.raises(StoreError, match="another request"):
+        Journal(tmp_path / "j.jsonl", {**REQUEST, "k": 3})
+
+
+def test_damage_is_named(tmp_path):
+    (tmp_path / "j.jsonl").write_text('{"request": 1}\n{"problem\n')
+    with pytest.raises(StoreError, match=r"j\.jsonl: damaged"):
+        Journal(tmp_path / "j.jsonl", REQUEST)
