@@ -1,0 +1,169 @@
+"""What training changes: weights and optimizer. One call of `learn` is the M updates over one rollout batch."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from spurious.errors import NumericalError, StoreError
+from spurious.grpo.batch import Minibatch, minibatch, updates
+from spurious.grpo.diagnostics import Diagnostics
+from spurious.grpo.loss import grpo_loss, k3
+from spurious.grpo.optimizer import (
+    learning_rate,
+    load_state,
+    make_optimizer,
+    null_update,
+    set_learning_rate,
+    state_groups,
+    state_tensors,
+)
+from spurious.keys import key
+from spurious.policy.logprobs import Row, completion_logprobs, micro_batches, shares_prompts
+from spurious.policy.model import Policy, save
+from spurious.policy.vocabulary import TokenLogprobs
+from spurious.specs import RunSpec
+from spurious.types import Group, Scored
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Rows that share one forward and backward pass, and the log-probabilities their ratio is taken against."""
+
+    batch: Minibatch
+    old_logprobs: Tensor
+    """(N,) by `GrpoSpec.old_logprobs`."""
+
+
+class Learner:
+    """The policy being trained, its optimizer, and the frozen policy it started from."""
+
+    def __init__(self, spec: RunSpec, policy: Policy, reference: Policy | None, checkpoint: Path | None = None) -> None:
+        """Start from `policy`; with a checkpoint, whose weights `policy` already has, go on from its optimizer."""
+        self.spec, self.policy, self.reference = spec, policy, reference
+        self.optimizer = make_optimizer(policy.model.parameters(), spec.grpo)
+        if checkpoint is not None:
+            self._restore(checkpoint)
+
+    def learn(self, step: int, scored: Sequence[Scored], advantages: Tensor) -> dict[str, Any]:
+        """Take the M updates of rollout batch `step` and return its diagnostics."""
+        grpo = self.spec.grpo
+        parts = updates(
+            len(scored),
+            grpo.group_size,
+            grpo.updates_per_rollout,
+            keep_groups_together=grpo.keep_groups_together,
+            seed_key=key(self.spec.seed, "updates", step),
+        )
+        batches = [self._micro_batches(scored, advantages, part) for part in parts]
+        diagnostics = Diagnostics(grpo)
+        for m, micro in enumerate(batches):
+            set_learning_rate(self.optimizer, self._learning_rate(step, m))
+            if micro:
+                self._update(micro, diagnostics)
+            else:
+                null_update(self.optimizer, grpo.null_updates)
+        return diagnostics.finish()
+
+    def kl_to_start(self, groups: Sequence[Group]) -> float | None:
+        """k3 estimate, in nats a token, of how far the sampling policy has moved; one completion of each group."""
+        if self.reference is None:
+            return None
+        firsts = [(group.prompt, group.completions[0]) for group in groups if group.completions[0].token_ids]
+        rows = [Row(prompt.token_ids, completion.token_ids) for prompt, completion in firsts]
+        parts = []
+        for cut in micro_batches(rows, self.spec.token_budget, share_prompts=shares_prompts(self.reference.model)):
+            sampled = torch.tensor([x for i in cut for x in firsts[i][1].sampler_logprobs], device=self.policy.device)
+            with torch.no_grad():
+                parts.append(k3(sampled, self._logprobs(self.reference, [rows[i] for i in cut]).logprobs))
+        return float(torch.cat(parts).mean()) if parts else None
+
+    def save(self, directory: Path, step: int) -> None:
+        """Write weights, tokenizer, optimizer and step into a checkpoint directory."""
+        save(self.policy, directory)
+        save_file(state_tensors(self.optimizer), directory / "optimizer.safetensors")
+        state = {"step": step, "param_groups": state_groups(self.optimizer)}
+        (directory / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+
+    def _restore(self, checkpoint: Path) -> None:
+        try:
+            state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+            tensors = load_file(checkpoint / "optimizer.safetensors", device=str(self.policy.device))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{checkpoint}: the optimizer's state is unreadable: {error}") from error
+        load_state(self.optimizer, tensors, state["param_groups"])
+
+    def _micro_batches(self, scored: Sequence[Scored], advantages: Tensor, part: Sequence[int]) -> list[MicroBatch]:
+        """Cut one update by the token budget; old log-probabilities are recomputed, if so, on the very same cuts."""
+        batch = minibatch(
+            scored,
+            advantages,
+            part,
+            spec=self.spec.grpo,
+            max_tokens=self.spec.sampling.max_tokens,
+            device=self.policy.device,
+        )
+        share = shares_prompts(self.policy.model)
+        cuts = [batch.select(cut) for cut in micro_batches(batch.rows, self.spec.token_budget, share_prompts=share)]
+        if self.spec.grpo.old_logprobs == "sampler":
+            return [MicroBatch(cut, cut.sampler_logprobs) for cut in cuts]
+        with torch.no_grad():
+            return [MicroBatch(cut, self._logprobs(self.policy, cut.rows).logprobs) for cut in cuts]
+
+    def _update(self, micro: Sequence[MicroBatch], diagnostics: Diagnostics) -> None:
+        """One optimizer step on gradients accumulated over the micro-batches."""
+        grpo = self.spec.grpo
+        for part in micro:
+            logprobs, entropies = self._logprobs(self.policy, part.batch.rows, with_entropy=True)
+            reference_logprobs = None
+            if grpo.kl and self.reference is not None:
+                with torch.no_grad():
+                    reference_logprobs, _ = self._logprobs(self.reference, part.batch.rows)
+            loss = grpo_loss(
+                logprobs,
+                part.old_logprobs,
+                part.batch.advantages,
+                part.batch.weights,
+                clip_low=grpo.clip_low,
+                clip_high=grpo.clip_high,
+                surrogate=grpo.surrogate,
+                kl=grpo.kl,
+                reference_logprobs=reference_logprobs,
+                entropy_bonus=grpo.entropy_bonus,
+                entropies=entropies,
+            )
+            diagnostics.add(loss, logprobs, entropies, part.old_logprobs, part.batch)
+            loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.model.parameters(), grpo.max_grad_norm or float("inf"))
+        if not torch.isfinite(norm):
+            raise NumericalError(f"the gradient's norm is {norm.item()}")
+        diagnostics.end_update(float(norm))
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _logprobs(self, policy: Policy, rows: Sequence[Row], *, with_entropy: bool = False) -> TokenLogprobs:
+        with computing(self.spec, policy):
+            return completion_logprobs(
+                policy.model,
+                rows,
+                pad_id=policy.pad_id,
+                temperature=self.spec.sampling.temperature,
+                with_entropy=with_entropy,
+            )
+
+    def _learning_rate(self, step: int, m: int) -> float:
+        each = self.spec.grpo.updates_per_rollout
+        return learning_rate(self.spec.grpo, step * each + m, self.spec.steps * each)
+
+
+def computing(spec: RunSpec, policy: Policy) -> torch.autocast:
+    """Set the precision of forward passes.
+
+    Weights and moments stay float32: at a learning rate of 5e-7 an update would be lost in bfloat16's rounding.
+    """
+    return torch.autocast(policy.device.type, torch.bfloat16, enabled=spec.dtype == "bfloat16")

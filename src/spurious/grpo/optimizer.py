@@ -1,0 +1,102 @@
+"""The optimizer, its learning rate, its state on disk, and what it does when there is nothing to learn."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from spurious.errors import CheckpointError
+from spurious.specs import GrpoSpec
+
+
+def make_optimizer(parameters: Iterable[nn.Parameter], spec: GrpoSpec) -> Optimizer:
+    """AdamW or SGD as `spec` says, over the parameters that require a gradient.
+
+    On the CPU the plain per-tensor loop is used, whose result does not depend on how many threads there are.
+    """
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    foreach = all(parameter.is_cuda for parameter in trained)
+    if spec.optimizer == "sgd":
+        return SGD(trained, lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay, foreach=foreach)
+    return AdamW(
+        trained, lr=spec.lr, betas=spec.betas, eps=spec.adam_eps, weight_decay=spec.weight_decay, foreach=foreach
+    )
+
+
+def learning_rate(spec: GrpoSpec, update_index: int, total_updates: int) -> float:
+    """The learning rate of one optimizer update, counted from 0 over the whole run of `total_updates`.
+
+    Warm-up rises linearly, the first update at lr / warmup_updates. `linear` then falls so that the update after the
+    last would have 0: no update is wasted on a rate of zero (the schedule of transformers).
+    """
+    if update_index < spec.warmup_updates:
+        return spec.lr * (update_index + 1) / spec.warmup_updates
+    if spec.schedule == "constant":
+        return spec.lr
+    return spec.lr * max(0, total_updates - update_index) / max(1, total_updates - spec.warmup_updates)
+
+
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    """Use `rate` for every parameter from the next step on."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def null_update(optimizer: Optimizer, mode: Literal["step", "skip"]) -> None:
+    """An update in which no completion has signal, as `GrpoSpec.null_updates` says.
+
+    `step` takes the step a zero gradient gives: from a fresh optimizer without weight decay nothing moves, but once
+    AdamW has momentum the weights go on moving, as in the peers. `skip` changes neither weights nor optimizer state.
+    """
+    if mode == "skip":
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def state_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as `{"<parameter index>.<name>": tensor}`, the form safetensors can hold bit by bit."""
+    return {
+        f"{index}.{name}": value.detach().contiguous()
+        for index, entries in optimizer.state_dict()["state"].items()
+        for name, value in entries.items()
+        if value is not None
+    }
+
+
+def state_groups(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """The optimizer's parameter groups (hyperparameters and parameter indices), fit for JSON."""
+    groups: list[dict[str, Any]] = optimizer.state_dict()["param_groups"]
+    return groups
+
+
+def load_state(optimizer: Optimizer, tensors: Mapping[str, Tensor], groups: Sequence[Mapping[str, Any]]) -> None:
+    """Bring back what `state_tensors` and `state_groups` (through JSON or not) gave; the next step is bit-identical.
+
+    Raises `CheckpointError` where the state does not belong to this optimizer's parameters.
+    """
+    current = optimizer.state_dict()["param_groups"]
+    if [(group.keys(), group.get("params")) for group in groups] != [(g.keys(), g["params"]) for g in current]:
+        raise CheckpointError("the optimizer state belongs to another kind of optimizer or number of parameters")
+    shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition(".")
+        if not index.isdecimal() or int(index) >= len(shapes) or not name:
+            raise CheckpointError(f"the optimizer state has an entry {key!r} of no parameter")
+        if value.dim() and value.shape != shapes[int(index)]:
+            raise CheckpointError(
+                f"the optimizer state's {key!r} has shape {tuple(value.shape)}, "
+                f"its parameter has {tuple(shapes[int(index)])}"
+            )
+        state.setdefault(int(index), {})[name] = value.clone()
+    optimizer.load_state_dict({"state": state, "param_groups": [_from_json(group) for group in groups]})
+
+
+def _from_json(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {**group, "betas": tuple(group["betas"])} if "betas" in group else dict(group)

@@ -1,0 +1,182 @@
+"""Train one run. The loop is the algorithm:
+
+    ask     P problems, G completions of each, sampled by the policy itself
+    score   what training pays, and beside it, in every arm, what is true
+    credit  rewards made relative to their group: advantages
+    learn   M optimizer updates over the rollout batch
+    record  rollouts, then the metrics line, then the checkpoint
+
+Everything drawn is keyed by (seed, purpose, step, ...), so a killed run goes on to the bytes it would have had, and two
+arms with one seed see the same problems and the same noise.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import exp
+from pathlib import Path
+from statistics import fmean
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from spurious.evaluate import Bench, completion_row, evaluate, grade_groups, open_bench
+from spurious.grpo.advantage import credit
+from spurious.grpo.arm import Arm, Inputs, prepare
+from spurious.grpo.diagnostics import rollout_metrics
+from spurious.grpo.learner import Learner, computing
+from spurious.keys import Draw
+from spurious.policy import TorchSampler, prepare_process
+from spurious.policy.ask import asker
+from spurious.policy.model import Policy, frozen_copy, load
+from spurious.progress import Progress, quiet
+from spurious.signals import pay
+from spurious.specs import RunSpec
+from spurious.stopwatch import Stopwatch
+from spurious.store import Run
+from spurious.store.tables import COMPLETION_COLUMNS, ROLLOUT_COLUMNS, frame
+from spurious.types import Group, Scored
+
+SMALL = 50_000_000
+"""Below so many parameters a checkpoint costs next to nothing: every step is saved unless the spec says otherwise."""
+
+
+def train(
+    spec: RunSpec,
+    directory: Path | None = None,
+    *,
+    store: Path = Path("runs"),
+    data_dir: Path | None = None,
+    progress: Progress = quiet,
+    opened: Callable[[Run], None] | None = None,
+) -> Path:
+    """Run one specification to its end; started again, it goes on where it stopped.
+
+    Args:
+        spec: what to run.
+        directory: the run directory; by default one below `store` that is named after what the run is.
+        store: where runs are kept.
+        data_dir: local copies of data sets, instead of the hub.
+        progress: told of every step.
+        opened: given the run when its directory is ours and before anything is done; it may refuse by raising.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        InputError: the specification, the model, the data, the reward or the directory is at fault; the message says.
+        NumericalError: a NaN or an infinity arose.
+    """
+    arm = prepare(spec, Inputs(data_dir), prepare_process())
+    initial = load(spec.model, revision=spec.revision)
+    ask = asker(spec.task, arm.task, initial)
+    benches = [open_bench(bench, task, initial) for bench, task in arm.benches]
+    with Run(directory or store / arm.directory_name, arm.identity) as run:
+        if run.done:
+            return run.directory
+        if opened is not None:
+            opened(run)
+        learner = _start(spec, initial, run.checkpoint)
+        sampler = TorchSampler(learner.policy)
+        save_every = spec.save_every or (1 if learner.policy.model.num_parameters() < SMALL else 20)
+        watch = Stopwatch()
+
+        for step in range(run.start_step, spec.steps + 1):
+            last = step == spec.steps
+            if step == 0 or last or (spec.eval_every and step % spec.eval_every == 0):
+                with computing(spec, learner.policy):
+                    _evaluate(run, step, sampler, benches, spec.seed, progress)
+            if last:
+                break
+
+            with watch("sample"), computing(spec, learner.policy):
+                prompts = ask.prompts(arm.problems(step))
+                groups = sampler.sample(
+                    prompts,
+                    spec.grpo.group_size,
+                    ask.sampling(spec.sampling),
+                    (spec.seed, "sample", step),
+                    confidence=arm.needs_confidence,
+                )
+            with watch("score"):
+                scored = score(arm, step, groups)
+            with watch("learn"):
+                advantages = assign_credit(spec, scored)
+                diagnostics = learner.learn(step, scored, advantages)
+                diagnostics["kl/to_start"] = learner.kl_to_start(groups)
+            run.write_metrics({"step": step, **rollout_metrics(scored, advantages), **diagnostics, **watch.lap()})
+            with watch("record"):  # shown with the step after
+                run.write_rollouts(step, rollout_frame(step, scored, advantages))
+                if (step + 1) % save_every == 0 or step + 1 == spec.steps:
+                    run.write_checkpoint(step + 1, partial(learner.save, step=step + 1))
+            run.say(f"step {step}: {_note(scored)}")
+            progress("train", step + 1, spec.steps, _note(scored))
+        run.finish()
+    return run.directory
+
+
+def score(arm: Arm, step: int, groups: Sequence[Group]) -> list[Scored]:
+    """Grade every completion against the truth, and pay it by the arm's reward against the arm's label."""
+    lenient, strict = grade_groups(arm.task, groups)
+    scored = []
+    for group, grades, strict_grades in zip(groups, lenient, strict, strict=True):
+        problem = group.prompt.problem
+        label = arm.labels[problem.id]
+        draw = Draw(arm.spec.seed, step, problem.id, group.prompt.copy)
+        rewards = pay(arm.reward, group, label, draw, arm.spec.extraction)
+        scored.append(Scored(group, label, rewards, grades, strict_grades))
+    return scored
+
+
+def assign_credit(spec: RunSpec, scored: Sequence[Scored]) -> Tensor:
+    """(P, G) float64 advantages of the rollout batch."""
+    return credit(
+        torch.tensor([one.rewards for one in scored], dtype=torch.float64),
+        torch.tensor([[len(c.token_ids) for c in one.group.completions] for one in scored]),
+        kind=spec.grpo.advantage,
+        whitened=spec.grpo.whiten,
+        positive_weight=spec.grpo.positive_weight,
+        negative_weight=spec.grpo.negative_weight,
+    )
+
+
+def rollout_frame(step: int, scored: Sequence[Scored], advantages: Tensor) -> pl.DataFrame:
+    """One row a completion: what was said, what is true, what was paid, and the advantage made of it."""
+    rows = []
+    for one, row_advantages in zip(scored, advantages.tolist(), strict=True):
+        for i, completion in enumerate(one.group.completions):
+            probabilities = [exp(logprob) for logprob in completion.sampler_logprobs]
+            rows.append(
+                {
+                    **completion_row(step, one.group, i, one.grades[i], one.strict_grades[i]),
+                    "label": one.label,
+                    "reward": one.rewards[i],
+                    "advantage": row_advantages[i],
+                    "mean_token_probability": fmean(probabilities) if probabilities else None,
+                }
+            )
+    return frame(rows, {**COMPLETION_COLUMNS, **ROLLOUT_COLUMNS})
+
+
+def _start(spec: RunSpec, initial: Policy, checkpoint: Path | None) -> Learner:
+    """A learner at the run's first step, or where its last checkpoint was written."""
+    keeps_start = spec.measure_kl or spec.grpo.kl > 0
+    if checkpoint is None:
+        return Learner(spec, initial, frozen_copy(initial) if keeps_start else None)
+    return Learner(spec, load(str(checkpoint)), initial if keeps_start else None, checkpoint)
+
+
+def _evaluate(
+    run: Run, step: int, sampler: TorchSampler, benches: Sequence[Bench], seed: int, progress: Progress
+) -> None:
+    """Evaluate every benchmark that an earlier attempt has not evaluated at this step."""
+    for bench in benches:
+        if not run.has_eval(step, bench.spec.slug):
+            rows = evaluate(sampler, bench, seed, step=step, progress=progress)
+            run.write_eval(step, bench.spec.slug, rows)
+
+
+def _note(scored: Sequence[Scored]) -> str:
+    reward = fmean(value for one in scored for value in one.rewards)
+    accuracy = fmean(grade.correct for one in scored for grade in one.grades)
+    return f"reward {reward:.3f}  accuracy {accuracy:.3f}"
