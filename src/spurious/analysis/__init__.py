@@ -1,0 +1,24 @@
+"""From rows to evidence: paired differences, intervals, tests and the verdict of an audit. Tables in, numbers out."""
+
+from spurious.analysis.comparison import Comparison, Family, compare, compare_family
+from spurious.analysis.outcomes import CORRECT, Differences, Outcomes, paired_differences, read_outcomes
+from spurious.analysis.rule import decide, margin_from
+from spurious.analysis.verdicts import Evidence, ModelVerdict, Verdict, Wording
+
+__all__ = [
+    "CORRECT",
+    "Comparison",
+    "Differences",
+    "Evidence",
+    "Family",
+    "ModelVerdict",
+    "Outcomes",
+    "Verdict",
+    "Wording",
+    "compare",
+    "compare_family",
+    "decide",
+    "margin_from",
+    "paired_differences",
+    "read_outcomes",
+]
