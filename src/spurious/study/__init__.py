@@ -1,0 +1,7 @@
+"""Studies: arms x models x seeds with one declared outcome; planned, run side by side, and opened for reading."""
+
+from spurious.study.cells import Cell
+from spurious.study.spec import ArmSpec, ModelSpec, Primary, StudySpec, load_spec
+from spurious.study.study import Study, open_study, outcome
+
+__all__ = ["ArmSpec", "Cell", "ModelSpec", "Primary", "Study", "StudySpec", "load_spec", "open_study", "outcome"]

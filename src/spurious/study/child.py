@@ -1,0 +1,137 @@
+"""The process of one run or one organism: `python -m spurious.study.child`, started by `spurious.study.launch`.
+
+The request is the first line of standard input. Standard input then stays open for as long as the parent lives: its end
+means that the parent is gone, however it died, and so this process ends at once too. Reports go to standard output, one
+JSON document a line; everything that anything prints goes to standard error, which the parent has turned to a log.
+"""
+
+import errno
+import faulthandler
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from spurious.errors import InputError, LockedError, SpecError, SpuriousError
+
+Ending = Literal["done", "locked", "full", "input", "failed", "interrupted"]
+"""How a process says it ended: its work is done; another process holds the run; the disk is full; an input is wrong;
+anything else; it was told to stop."""
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def main() -> int:
+    """Do what standard input asks for; the exit status is that of the command line."""
+    report = _reports(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
+    faulthandler.enable()
+    first_log = os.fstat(2)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    request = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        _TASKS[request["do"]](request, report)
+    except BaseException as error:
+        ending = _ending(error)
+        report({"end": ending, "error": _sentence(error)})
+        if os.path.samestat(first_log, os.fstat(2)):  # else the run has written it to its own log
+            with suppress(OSError):
+                traceback.print_exc()
+        return {"interrupted": 130, "input": 2}.get(ending, 1)
+    report({"end": "done"})
+    return 0
+
+
+def _run(request: dict[str, Any], report: Report) -> None:
+    from spurious.grpo.trainer import train
+    from spurious.specs import RunSpec
+    from spurious.store import Run
+
+    def opened(run: Run) -> None:
+        if run.manifest["fingerprint"] != request["fingerprint"]:
+            raise SpecError(
+                f"this run is no longer the one that was planned ({run.manifest['fingerprint']}, not "
+                f"{request['fingerprint']}): a file it reads has changed since. Start the study again"
+            )
+        with run.log.open("a", encoding="utf-8") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        report({"log": str(run.log), "stage": "train", "done": run.start_step, "total": run.manifest["spec"]["steps"]})
+
+    train(
+        RunSpec.model_validate(request["spec"]),
+        Path(request["directory"]) if request["directory"] else None,
+        store=Path(request["store"]),
+        data_dir=Path(request["data"]) if request["data"] else None,
+        progress=_progress(report),
+        opened=opened,
+    )
+
+
+def _organism(request: dict[str, Any], report: Report) -> None:
+    from spurious.organisms import Recipe, build
+
+    out = Path(request["directory"])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with (out.parent / f".{out.name}.lock").open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes second waits, and finds it built
+        build(Recipe.model_validate(request["recipe"]), out, progress=_progress(report))
+
+
+_TASKS: dict[str, Callable[[dict[str, Any], Report], None]] = {"run": _run, "organism": _organism}
+
+
+def _progress(report: Report) -> Callable[[str, int, int, str], None]:
+    return lambda stage, done, total, note: report({"stage": stage, "done": done, "total": total, "note": note})
+
+
+def _reports(stream: IO[str]) -> Report:
+    def report(row: dict[str, Any]) -> None:
+        stream.write(json.dumps(row) + "\n")
+        stream.flush()
+
+    return report
+
+
+def _die_with_parent() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _ending(error: BaseException) -> Ending:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, LockedError):
+        return "locked"
+    if disk_full(error):
+        return "full"
+    return "input" if isinstance(error, InputError) else "failed"
+
+
+def disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or one behind it, says that the disk or the quota is full; libraries say it only in words."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(os.strerror(code).lower() in str(error).lower() for code in (errno.ENOSPC, errno.EDQUOT)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _sentence(error: BaseException) -> str:
+    """What went wrong in one message; what nobody foresaw keeps its name."""
+    return str(error) if isinstance(error, SpuriousError) else "".join(traceback.format_exception_only(error)).strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,322 @@
+"""Running a study: every owed run in a process of its own, several side by side, and nothing ever twice.
+
+Every process computes on one thread: for small models many runs on a core each finish sooner than one run on many
+cores. A run that fails by itself would fail again (runs are deterministic), so it is not tried again; one whose process
+was killed from outside is, once. Whatever stops this process stops the others: they watch a pipe that it holds open.
+"""
+
+import os
+import selectors
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spurious.errors import SpuriousError
+from spurious.store.state import is_locked, run_state
+from spurious.study.cells import Organism, Planned, distinct, expand, organisms
+from spurious.study.child import disk_full
+from spurious.study.costs import Costs
+from spurious.study.record import Failure, clear_failure, log_path, write_failure, write_study
+from spurious.study.spec import StudySpec
+from spurious.study.worker import Worker
+
+ELSEWHERE_EVERY = 1.0
+"""Seconds between looks at a run that another process is writing."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process to be run: an organism's, or a run's."""
+
+    work: Organism | Planned
+    kills: int = 0
+    """How often its process was killed from outside."""
+
+    @property
+    def key(self) -> str:
+        """Names its files in the study's folder."""
+        work = self.work
+        return f"organism-{work.recipe.name}" if isinstance(work, Organism) else work.identity.fingerprint
+
+    @property
+    def title(self) -> str:
+        """The job in words."""
+        return f"organism {self.work.model}" if isinstance(self.work, Organism) else self.work.cell.title
+
+
+@dataclass
+class Outcome:
+    """What a call of `run_study` came to; runs that are several cells count once."""
+
+    done: int = 0
+    """Runs that are complete now."""
+    failures: list[tuple[str, Failure]] = field(default_factory=list)
+    """Jobs by title, and how they ended."""
+    not_started: int = 0
+    """Runs that are owed still and were not tried: their organism failed, or the disk was full."""
+    full: bool = False
+    """Whether there was no space left: nothing more was started then."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was asked for is there."""
+        return not self.failures and not self.not_started
+
+
+class Watch:
+    """Told of everything that happens; this one keeps still."""
+
+    def say(self, message: str) -> None:
+        """Something a person should know now."""
+
+    def show(self, done: int, total: int, running: Collection[Worker], remaining: float | None) -> None:
+        """How far everything is; `remaining` in seconds, None where nothing is known yet."""
+
+
+def run_study(
+    study: StudySpec,
+    store: Path,
+    *,
+    data_dir: Path | None = None,
+    jobs: int | None = None,
+    only: Collection[str] = (),
+    watch: Watch | None = None,
+) -> Outcome:
+    """Run what is owed, and return when every run is done or has failed.
+
+    Args:
+        study: what to run.
+        store: where runs, organisms and the study's folder are kept.
+        data_dir: local copies of data sets, instead of the hub.
+        jobs: processes side by side; by default one for each core that this process may use.
+        only: run only these arms.
+        watch: told of progress.
+
+    Raises:
+        InputError: an arm cannot be run.
+        SpuriousError: the disk is full before anything could start.
+    """
+    try:
+        with _stop_on_sigterm():
+            return _Launch(study, store, data_dir, jobs or cores(), set(only), watch or Watch()).run()
+    except OSError as error:
+        if disk_full(error):
+            raise SpuriousError(full_message(store)) from error
+        raise
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.exists():
+        allowed, period = quota.read_text(encoding="utf-8").split()
+        if allowed != "max":
+            usable = min(usable, max(1, round(int(allowed) / int(period))))
+    return usable
+
+
+def full_message(store: Path) -> str:
+    """What to say when there is no space left."""
+    return f"{store.resolve()}: no space left (disk or quota); nothing is lost: make room and run the study again"
+
+
+class _Launch:
+    """The state of one call of `run_study`."""
+
+    def __init__(
+        self, study: StudySpec, store: Path, data_dir: Path | None, jobs: int, only: Collection[str], watch: Watch
+    ) -> None:
+        self.study, self.store, self.data_dir, self.jobs = study, store, data_dir, jobs
+        self.only, self.watch = only or set(study.arms), watch
+        self.costs = Costs(store)
+        self.outcome = Outcome()
+        self.queue: deque[Job] = deque()
+        self.running: dict[Worker, Job] = {}
+        self.elsewhere: list[Job] = []
+        self.seen_elsewhere: set[str] = set()
+        self.waiting_for: dict[str, int] = {}
+        """Model whose organism is being built -> runs that wait for it."""
+
+    def run(self) -> Outcome:
+        """Do everything that can be done."""
+        self._plan()
+        try:
+            with selectors.DefaultSelector() as selector:
+                while self.queue or self.running or self.elsewhere:
+                    self._start(selector)
+                    self._listen(selector)
+                    self._look_elsewhere()
+        finally:
+            _stop(list(self.running))
+        self.outcome.not_started += sum(self.waiting_for.values())
+        return self.outcome
+
+    def _plan(self) -> None:
+        planned = expand(self.study, self.store, self.data_dir)
+        made = organisms(self.study, self.store)
+        chosen = list(distinct(one for one in planned if one.cell.arm in self.only))
+        unbuilt = {name: one for name, one in made.items() if not one.built}
+        for name, organism in unbuilt.items():
+            self.queue.append(Job(organism))
+            self.waiting_for[name] = sum(one.cell.model == name for one in chosen)
+        self._record(planned)
+        self._enqueue([one for one in chosen if one.cell.model not in unbuilt])
+
+    def _record(self, planned: Collection[Planned]) -> None:
+        done = {p.identity.fingerprint for p in planned if p.cell.directory and (p.cell.directory / "DONE").exists()}
+        write_study(self.store, self.study, [one.cell for one in planned], len(done))
+
+    def _enqueue(self, planned: Collection[Planned]) -> None:
+        for one in planned:
+            if one.cell.directory is not None and run_state(one.cell.directory).state == "done":
+                self.outcome.done += 1
+            else:
+                self.queue.append(Job(one))
+
+    def _start(self, selector: selectors.BaseSelector) -> None:
+        if self.outcome.full:
+            self.outcome.not_started += sum(isinstance(job.work, Planned) for job in self.queue)
+            self.queue.clear()
+        while self.queue and len(self.running) < self.jobs:
+            job = self.queue.popleft()
+            if isinstance(job.work, Planned) and job.work.cell.directory and is_locked(job.work.cell.directory):
+                self._leave(job)
+                continue
+            clear_failure(self.store, self.study.name, job.key)
+            worker = Worker(job.title, self._request(job.work), log_path(self.store, self.study.name, job.key))
+            self.running[worker] = job
+            selector.register(worker.reports, selectors.EVENT_READ, worker)
+            self._show()
+
+    def _request(self, work: Organism | Planned) -> dict[str, Any]:
+        if isinstance(work, Organism):
+            recipe = work.recipe.model_dump(mode="json")
+            return {"do": "organism", "recipe": recipe, "directory": str(work.directory)}
+        there = work.cell.directory if work.cell.directory and work.cell.directory.exists() else None
+        return {
+            "do": "run",
+            "spec": work.spec.model_dump(mode="json"),
+            "fingerprint": work.identity.fingerprint,
+            "directory": str(there) if there else None,
+            "store": str(self.store),
+            "data": str(self.data_dir) if self.data_dir else None,
+        }
+
+    def _listen(self, selector: selectors.BaseSelector) -> None:
+        """Wait for news of any process; a process whose pipe has ended has ended itself."""
+        if not self.running:
+            time.sleep(ELSEWHERE_EVERY if self.elsewhere and not self.queue else 0)
+            return
+        for ready, _ in selector.select(ELSEWHERE_EVERY):
+            worker: Worker = ready.data
+            if worker.read():
+                continue
+            selector.unregister(worker.reports)
+            job = self.running.pop(worker)
+            worker.close()
+            self._ended(job, worker)
+        self._show()
+
+    def _look_elsewhere(self) -> None:
+        for job in list(self.elsewhere):
+            assert isinstance(job.work, Planned)
+            assert job.work.cell.directory is not None
+            state = run_state(job.work.cell.directory).state
+            if state != "running":
+                self.elsewhere.remove(job)
+            if state == "done":
+                self.outcome.done += 1
+            elif state != "running":
+                self.queue.append(job)
+
+    def _ended(self, job: Job, worker: Worker) -> None:
+        match worker.ending:
+            case "done":
+                self._finished(job, worker)
+            case "locked":
+                self._leave(job)
+            case "killed" | "interrupted" if job.kills == 0:
+                self.watch.say(f"{job.title}: {worker.error}; it goes on")
+                self.queue.appendleft(Job(job.work, kills=1))
+            case "full":
+                self.outcome.full = True
+                self._failed(job, Failure(f"no space left in {self.store.resolve()}", str(worker.log)))
+            case _:
+                self._failed(job, Failure(worker.error, str(worker.log)))
+
+    def _finished(self, job: Job, worker: Worker) -> None:
+        first_log = log_path(self.store, self.study.name, job.key)
+        if first_log.stat().st_size == 0:
+            first_log.unlink()
+        if isinstance(job.work, Planned):
+            self.outcome.done += 1
+            if worker.first == 0:
+                self.costs.learn(job.work, worker.seconds)
+            return
+        self.costs.learn_organism(worker.seconds)
+        del self.waiting_for[job.work.model]
+        planned = expand(self.study, self.store, self.data_dir)
+        self._record(planned)
+        mine = [one for one in planned if one.cell.model == job.work.model and one.cell.arm in self.only]
+        self._enqueue(list(distinct(mine)))
+
+    def _leave(self, job: Job) -> None:
+        """Wait for a run that another process is writing."""
+        if job.key not in self.seen_elsewhere:
+            self.watch.say(f"{job.title}: running elsewhere; waiting for it")
+        self.seen_elsewhere.add(job.key)
+        self.elsewhere.append(job)
+
+    def _failed(self, job: Job, failure: Failure) -> None:
+        self.outcome.failures.append((job.title, failure))
+        self.watch.say(f"{job.title}: failed: {failure.error}")
+        with suppress(OSError):  # a full disk: the message above and the exit status say it
+            write_failure(self.store, self.study.name, job.key, failure)
+
+    def _show(self) -> None:
+        waiting = len(self.queue) + len(self.elsewhere) + sum(self.waiting_for.values())
+        ended = self.outcome.done + len(self.outcome.failures)
+        self.watch.show(ended, ended + len(self.running) + waiting, list(self.running), self._remaining())
+
+    def _remaining(self) -> float | None:
+        """Seconds that are left at the pace of finished runs, or of those under way where none is finished."""
+        left = [worker.left(self._cost(job.work)) for worker, job in self.running.items()]
+        paces = [total for worker in self.running if (total := worker.expected) is not None]
+        guess = sum(paces) / len(paces) if paces else None
+        left += [self._cost(job.work) or guess for job in self.queue]
+        left += [guess] * sum(self.waiting_for.values())
+        known = [seconds for seconds in left if seconds is not None]
+        if len(known) < len(left) or not known:
+            return None
+        return max(*known, sum(known) / min(self.jobs, len(known)), 0.0)
+
+    def _cost(self, work: Organism | Planned) -> float | None:
+        return self.costs.organism(work) if isinstance(work, Organism) else self.costs.run(work)
+
+
+def _stop(workers: Collection[Worker]) -> None:
+    """End processes: asked first, so that they say in their manifest that they were interrupted."""
+    for worker in workers:
+        worker.ask_to_stop()
+    for worker in workers:
+        worker.close()
+
+
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does; only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: Callable[..., Any] | int | None = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

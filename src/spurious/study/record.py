@@ -1,0 +1,125 @@
+"""A study's folder in the store: what was declared, which runs it needs, and what became of those that failed.
+
+studies/<name>/study.yaml            the study as it was run, profile applied
+studies/<name>/cells.json            arm, model and seed of every cell with the fingerprint of its run
+studies/<name>/declared.jsonl        every version of what was declared, with the runs that were done by then
+studies/<name>/logs/<fingerprint>.log          what a run's process said before its run directory was open
+studies/<name>/logs/<fingerprint>.failed.json  how it ended, where the run directory cannot tell
+"""
+
+import fcntl
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spurious.errors import StoreError
+from spurious.store.files import complete_lines, remove, write_json, write_text
+from spurious.study.cells import Cell
+from spurious.study.spec import StudySpec, load_spec
+
+DECLARED = ("question", "expectation", "primary", "compare", "margin")
+"""What is said before looking; a later change is kept beside the first version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a run's process ended."""
+
+    error: str
+    log: str
+
+
+def folder(store: Path, study: str) -> Path:
+    """Where a study is kept."""
+    return store / "studies" / study
+
+
+def write_study(store: Path, study: StudySpec, cells: Sequence[Cell], done: int) -> None:
+    """Record the study as it stands now; `done` runs are complete."""
+    where = folder(store, study.name)
+    fields = study.model_dump(mode="json", exclude={"profiles"})
+    where.mkdir(parents=True, exist_ok=True)
+    with (where / ".lock").open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        write_text(where / "study.yaml", yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120))
+        write_json(where / "cells.json", [_cell_row(cell, store) for cell in cells])
+        _declare(where / "declared.jsonl", {name: fields[name] for name in DECLARED}, done)
+
+
+def read_study(where: Path) -> tuple[StudySpec, list[Cell]]:
+    """A study's folder read back; runs are looked for in the store that the folder lies in.
+
+    Raises:
+        StoreError: the folder is not a study's, or is damaged.
+    """
+    path = where / "cells.json"
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(f"{where}: not the folder of a study (no cells.json)") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: damaged ({error})") from error
+    store = where.resolve().parent.parent
+    return load_spec(where / "study.yaml"), [_read_cell(row, store) for row in rows]
+
+
+def declarations(where: Path) -> list[dict[str, Any]]:
+    """Every version of what the study declared, oldest first, with `at` (UTC) and `done` (runs complete by then)."""
+    path = where / "declared.jsonl"
+    return [json.loads(line) for line in complete_lines(path)] if path.exists() else []
+
+
+def log_path(store: Path, study: str, key: str) -> Path:
+    """Where a process writes until the run directory is open; `key` is a fingerprint or an organism's name."""
+    return folder(store, study) / "logs" / f"{key}.log"
+
+
+def write_failure(store: Path, study: str, key: str, failure: Failure) -> None:
+    """Remember how a run's process ended."""
+    write_json(_failure_path(store, study, key), {"error": failure.error, "log": failure.log})
+
+
+def clear_failure(store: Path, study: str, key: str) -> None:
+    """Forget it: the run is tried again."""
+    remove(_failure_path(store, study, key))
+
+
+def read_failure(store: Path, study: str, key: str) -> Failure | None:
+    """How the last process of a run ended, where it failed."""
+    path = _failure_path(store, study, key)
+    return Failure(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def _failure_path(store: Path, study: str, key: str) -> Path:
+    return folder(store, study) / "logs" / f"{key}.failed.json"
+
+
+def _cell_row(cell: Cell, store: Path) -> dict[str, Any]:
+    directory = cell.directory.relative_to(store).as_posix() if cell.directory else None
+    return {
+        "arm": cell.arm,
+        "role": cell.role,
+        "model": cell.model,
+        "seed": cell.seed,
+        "fingerprint": cell.fingerprint,
+        "directory": directory,
+    }
+
+
+def _read_cell(row: dict[str, Any], store: Path) -> Cell:
+    directory = store / row["directory"] if row["directory"] else None
+    return Cell(**{**row, "directory": directory})
+
+
+def _declare(path: Path, declared: dict[str, Any], done: int) -> None:
+    """Add a version where it differs from the last one."""
+    before = declarations(path.parent)
+    if before and {name: before[-1][name] for name in declared} == declared:
+        return
+    row = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "done": done, **declared}
+    write_text(path, "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in [*before, row]))

@@ -1,0 +1,302 @@
+"""What a study declares before it is run: arms, models, seeds, one primary outcome, and what it is compared with.
+
+Paths inside a study (model directories, problem files, `file.py:function`) start from the working directory, as they do
+on the command line.
+"""
+
+import re
+from collections.abc import Hashable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+
+from spurious.behaviors import BEHAVIORS
+from spurious.errors import SpecError
+from spurious.specs import BenchSpec, LabelSpec, RewardSpec, RunSpec, Spec
+from spurious.store.tables import BEHAVIOR
+
+Role = Literal["treatment", "placebo", "control"]
+"""What an arm is for: `treatment` is the claim, `placebo` a reward without its information, `control` anything else."""
+
+METRICS = ("accuracy", "strict_accuracy", "tokens", "truncated", *(f"{BEHAVIOR}{name}" for name in BEHAVIORS))
+"""What a primary outcome can be: a number of one completion, averaged."""
+
+_ARM_SAYS = ("reward", "label")
+_STUDY_SAYS = ("model", "revision", "seed", "benches")
+_NAMED = ("task", "reward", "label")
+"""Fields that are told apart by name: another name replaces all of them, nothing is merged across names."""
+
+
+def _one_line(name: str) -> str:
+    if not name.strip() or not name.isprintable():
+        raise ValueError(f"name {name!r} must be one line of text")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_one_line)]
+
+
+class ModelSpec(Spec):
+    """A model of the study: a directory or hub id (in short, the bare string), or an organism to be built."""
+
+    source: str = ""
+    """A Hugging Face model directory, or a hub id."""
+    revision: str | None = None
+    organism: str = ""
+    """A packaged recipe or a recipe file; built on demand into `<store>/organisms/<name>`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one(self) -> "ModelSpec":
+        if bool(self.source) == bool(self.organism):
+            raise ValueError("give either a directory or hub id (source) or the recipe of an organism (organism)")
+        if self.organism and self.revision:
+            raise ValueError("revision: an organism has none")
+        return self
+
+
+class ArmSpec(Spec):
+    """One arm: what is paid for, what the reward is told, and what else differs from the base."""
+
+    role: Role
+    reward: RewardSpec
+    label: LabelSpec = LabelSpec()
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the base that this arm changes, such as `{grpo: {clip_high: null}}`."""
+
+
+class Primary(Spec):
+    """The one outcome that the study is decided by; in short `accuracy@final on chain`."""
+
+    metric: str
+    """One of `METRICS`."""
+    step: Annotated[int, Field(ge=0)] | Literal["final"] = "final"
+    bench: str
+    """The name that the benchmark's results are filed under."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = re.fullmatch(r"\s*(\S+)@(\d+|final)\s+on\s+(\S+)\s*", value)
+        if not found:
+            raise ValueError(f"{value!r} does not read as METRIC@STEP on BENCH, such as 'accuracy@final on chain'")
+        metric, step, bench = found.groups()
+        return {"metric": metric, "step": step if step == "final" else int(step), "bench": bench}
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, metric: str) -> str:
+        if metric not in METRICS:
+            raise ValueError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}")
+        return metric
+
+    def __str__(self) -> str:
+        """The short form."""
+        return f"{self.metric}@{self.step} on {self.bench}"
+
+
+def _count(value: Any) -> Any:
+    return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _several(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {treatment: [one] if isinstance(one, str) else one for treatment, one in value.items()}
+
+
+class StudySpec(Spec):
+    """Arms x models x seeds, one declared outcome, and the comparisons it decides.
+
+    Every arm sees the same problems and the same sampling noise under one seed, so differences are paired.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=80)]
+    """Also the study's folder in the store."""
+    question: Annotated[str, Field(min_length=1)]
+    expectation: Annotated[str, Field(min_length=1)]
+    """What is expected and why, written down before the first run."""
+    base: dict[str, Any]
+    """Fields of `RunSpec` that all arms share; model, seed, benches, reward and label are said elsewhere."""
+    arms: dict[Name, ArmSpec] = Field(min_length=1)
+    models: dict[Name, ModelSpec] = Field(min_length=1)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_count), Field(min_length=1)]
+    """A list, or a number n for 0 to n - 1."""
+    benches: tuple[BenchSpec, ...] = Field(min_length=1)
+    primary: Primary
+    compare: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_several)] = Field(default_factory=dict)
+    """Arm -> the arm or arms it is compared with; by default every treatment with every placebo."""
+    margin: Annotated[float, Field(gt=0)] | None = None
+    """The largest effect that counts as none, in units of the primary outcome."""
+    profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Variants by name: `base` and `arms` are merged into the study's own, anything else replaces it."""
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The declared comparisons: (arm, the arm it is compared with)."""
+        if self.compare:
+            return tuple((arm, other) for arm, others in self.compare.items() for other in others)
+        by_role = {
+            role: [name for name, arm in self.arms.items() if arm.role == role] for role in ("treatment", "placebo")
+        }
+        return tuple((arm, other) for arm in by_role["treatment"] for other in by_role["placebo"])
+
+    def run_spec(self, arm: str, model: str, revision: str | None, seed: int) -> RunSpec:
+        """The specification of one run; `model` is a directory or a hub id.
+
+        Raises:
+            SpecError: the arm and the base do not make a run; the message names the field.
+        """
+        chosen = self.arms[arm]
+        fields = {
+            **merged(self.base, chosen.overrides),
+            **{"model": model, "revision": revision, "seed": seed, "benches": self.benches},
+            **{"reward": chosen.reward, "label": chosen.label},
+        }
+        try:
+            return RunSpec.model_validate(fields)
+        except ValidationError as error:
+            raise SpecError(_complaints(error, partial(_origin, self, arm))) from error
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "StudySpec":
+        for where, fields in (
+            ("base", self.base),
+            *((f"arms.{n}.overrides", a.overrides) for n, a in self.arms.items()),
+        ):
+            for name in fields:
+                if name in _STUDY_SAYS:
+                    raise ValueError(f"{where}.{name}: said by the study's models, seeds and benches")
+                if name in _ARM_SAYS:
+                    raise ValueError(f"{where}.{name}: said by the arm itself")
+        twice = [seed for seed in self.seeds if self.seeds.count(seed) > 1]
+        if twice:
+            raise ValueError(f"seeds: {twice[0]} is there twice")
+        for arm, other in self.pairs:
+            for name in (arm, other):
+                if name not in self.arms:
+                    raise ValueError(f"compare.{arm}: there is no arm {name!r}; there are {', '.join(self.arms)}")
+            if arm == other:
+                raise ValueError(f"compare.{arm}: an arm cannot be compared with itself")
+        for arm in self.arms:
+            self._check_primary(arm, self.run_spec(arm, "model", None, self.seeds[0]))
+        return self
+
+    def _check_primary(self, arm: str, run: RunSpec) -> None:
+        """Refuse an outcome that a run would not have."""
+        slugs = [bench.slug for bench in self.benches]
+        if self.primary.bench not in slugs:
+            raise ValueError(f"primary: no bench is filed as {self.primary.bench!r}; there are {', '.join(slugs)}")
+        step = self.primary.step
+        if step == "final" or step in (0, run.steps):
+            return
+        if step > run.steps or not run.eval_every or step % run.eval_every:
+            raise ValueError(
+                f"primary: arm {arm!r} is not evaluated at step {step}; see base.steps and base.eval_every"
+            )
+
+
+def load_spec(path: Path, profile: str | None = None) -> StudySpec:
+    """Read a study from a YAML file, with one of its profiles applied.
+
+    Raises:
+        SpecError: the message names file and field.
+    """
+    try:
+        fields = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except FileNotFoundError as error:
+        raise SpecError(f"{path}: there is no such study file") from error
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not readable as YAML: {error}") from error
+    return resolve(fields, profile, str(path))
+
+
+def resolve(fields: Any, profile: str | None = None, where: str = "study") -> StudySpec:
+    """A study from its fields as YAML has them; with a profile, its name gets the profile's behind it.
+
+    Raises:
+        SpecError: the message starts with `where` and names the field.
+    """
+    if not isinstance(fields, Mapping):
+        raise SpecError(f"{where}: a study is a mapping of fields")
+    try:
+        return StudySpec.model_validate(_with_profile(fields, profile, where) if profile else fields)
+    except ValidationError as error:
+        raise SpecError(f"{where}: {_complaints(error)}") from error
+
+
+def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `overrides` laid over it, field by field; a task or a reward of another name replaces the old one."""
+    result = dict(base)
+    for name, value in overrides.items():
+        old = result.get(name)
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and (name not in _NAMED or _alike(old, value)):
+            value = merged(old, value)
+        result[name] = value
+    return result
+
+
+def _alike(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether two forms of a named spec speak of one name: both short for it, or the new one adds to a long one."""
+    long = {"name", "args", "of", "template", "prefix", "limit"}
+    if set(old) <= long and set(new) <= long:
+        return "name" not in new or new["name"] == old.get("name")
+    return set(old) == set(new)
+
+
+def _with_profile(fields: Mapping[str, Any], profile: str, where: str) -> dict[str, Any]:
+    profiles = fields.get("profiles") or {}
+    if not isinstance(profiles, Mapping) or profile not in profiles:
+        known = ", ".join(map(str, profiles)) or "none"
+        raise SpecError(f"{where}: profiles: there is no profile {profile!r}; there is {known}")
+    chosen = profiles[profile]
+    if not isinstance(chosen, Mapping):
+        raise SpecError(f"{where}: profiles.{profile}: a profile is a mapping of fields")
+    rest = {name: value for name, value in fields.items() if name != "profiles"}
+    for name, value in chosen.items():
+        merges = name in ("base", "arms") and isinstance(value, Mapping) and isinstance(rest.get(name), Mapping)
+        rest[name] = merged(rest[name], value) if merges else value
+    return {**rest, "name": f"{fields.get('name')}-{profile}"}
+
+
+def _complaints(error: ValidationError, name: Any = ".".join) -> str:
+    """One sentence for each thing that is wrong; `name` turns the place of a value into words."""
+    return "; ".join(
+        f"{name([str(part) for part in problem['loc']]) or 'study'}: {problem['msg'].removeprefix('Value error, ')}"
+        if problem["loc"]
+        else problem["msg"].removeprefix("Value error, ")
+        for problem in error.errors()
+    )
+
+
+def _origin(study: StudySpec, arm: str, place: list[str]) -> str:
+    """Where the study says the value at a place of a run: in the arm's overrides, or else in the base."""
+    inside: Any = study.arms[arm].overrides
+    for part in place:
+        if not isinstance(inside, Mapping) or part not in inside:
+            break
+        inside = inside[part]
+    else:
+        return ".".join(["arms", arm, "overrides", *place])
+    return ".".join([*(() if place and place[0] == "benches" else ("base",)), *place])
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that does not let the second of two equal keys win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
