@@ -1,0 +1,19 @@
+"""Tables to figures to one HTML page, for people who would rather look than read; never imports torch."""
+
+from spurious.report.answer import answer
+from spurious.report.material import Cell, Declared, Material, Outcome, gather, single_run
+from spurious.report.page import figures, render
+from spurious.report.static import export
+
+__all__ = [
+    "Cell",
+    "Declared",
+    "Material",
+    "Outcome",
+    "answer",
+    "export",
+    "figures",
+    "gather",
+    "render",
+    "single_run",
+]

@@ -1,0 +1,186 @@
+"""The answer to a study's question: the declared comparisons, counted, and said in one sentence with its interval."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from spurious.analysis import Comparison, Differences, Family, Outcomes, compare, compare_family, read_outcomes
+from spurious.analysis.statistics import Estimate, effect
+from spurious.errors import DataError
+from spurious.report.figure import listing, signed
+from spurious.report.material import Material, Outcome
+
+BASE = "base"
+"""How the model before training is called; its rows are those of step 0."""
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How values of the outcome are written."""
+
+    scale: float
+    word: str
+    change: str
+    """What a difference of them is counted in."""
+
+    def value(self, value: float) -> str:
+        """A value for people."""
+        return f"{self.scale * value:.1f}{' %' if self.scale == 100 else ''}"
+
+    def difference(self, value: float) -> str:
+        """A difference for people, without its unit."""
+        return signed(self.scale * value)
+
+    def interval(self, interval: tuple[float, float]) -> str:
+        """An interval of differences."""
+        return f"{self.difference(interval[0])} to {self.difference(interval[1])}"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What one arm reached on one model; the base is an arm here."""
+
+    model: str
+    arm: str
+    outcomes: Outcomes
+    estimate: Estimate | None
+    """None with one seed and one problem."""
+
+    @property
+    def mean(self) -> float:
+        """Over seeds and problems."""
+        return float(self.outcomes.means.mean())
+
+    @property
+    def by_seed(self) -> tuple[tuple[int, float], ...]:
+        """Every seed and its mean."""
+        return tuple(zip(self.outcomes.seeds, map(float, self.outcomes.means.mean(axis=1)), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A treatment against its placebo on one model, with the base that both started from."""
+
+    model: str
+    treatment: str
+    placebo: str
+    base: Level | None
+    levels: tuple[Level, Level]
+    """Of treatment and placebo, on the seeds that both have."""
+    comparison: Comparison
+    p: float
+    """Adjusted for all comparisons of the study."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Everything the page says about the primary outcome."""
+
+    outcome: Outcome
+    unit: Unit
+    levels: tuple[Level, ...]
+    effects: tuple[Effect, ...]
+    family: Family | None
+    gaps: tuple[str, ...]
+    """Comparisons that could not be made in full, and why."""
+
+
+def answer(material: Material) -> Answer | None:
+    """Count the declared comparisons on the runs that are there; None where nothing was evaluated or declared."""
+    outcome = material.declared.outcome
+    if outcome is None or not material.evals.height:
+        return None
+    rows = material.evals.filter(pl.col("bench") == outcome.bench)
+    if not rows.height:
+        return None
+    levels = {(level.model, level.arm): level for level in _levels(material, rows, outcome)}
+    gaps: list[str] = []
+    arms: dict[str, tuple[Outcomes, Outcomes]] = {}
+    members = {}
+    for treatment, placebo in material.declared.pairs:
+        for model in material.models:
+            both = _paired(levels.get((model, treatment)), levels.get((model, placebo)))
+            name = f"{treatment} against {placebo} on {model}"
+            if both is None:
+                gaps.append(f"{name}: no seed has both runs yet")
+                continue
+            lost = _lost(levels[model, treatment], levels[model, placebo])
+            if lost:
+                gaps.append(f"{name}: seed {listing(lost)} left out, one of the two runs is missing")
+            arms[name] = both
+            members[name] = (model, treatment, placebo)
+    family = compare_family(arms, seed=0, margin=material.declared.margin) if arms else None
+    effects = tuple(
+        Effect(
+            model,
+            treatment,
+            placebo,
+            levels.get((model, BASE)),
+            (_level(model, treatment, arms[name][0]), _level(model, placebo, arms[name][1])),
+            family.comparisons[name],
+            family.adjusted[name],
+        )
+        for name, (model, treatment, placebo) in members.items()
+        if family is not None
+    )
+    return Answer(outcome, _unit(outcome, rows), tuple(levels.values()), effects, family, tuple(gaps))
+
+
+def gain_over_base(answer: Answer, model: str, arm: str) -> Comparison | None:
+    """What the arm has gained since step 0 on the same problems; None where either is missing."""
+    found = {(level.model, level.arm): level.outcomes for level in answer.levels}
+    both = found.get((model, arm)), found.get((model, BASE))
+    if both[0] is None or both[1] is None or both[0].problems != both[1].problems:
+        return None
+    return compare(_of_seeds(both[0], both[1].seeds), _of_seeds(both[1], both[0].seeds), seed=0)
+
+
+def _levels(material: Material, rows: pl.DataFrame, outcome: Outcome) -> Iterator[Level]:
+    for model in material.models:
+        there = rows.filter(pl.col("model") == model)
+        start = there.filter(pl.col("step") == 0).unique(["seed", "problem_id", "copy", "sample"], keep="first")
+        parts = {BASE: start}
+        for arm in material.arms:
+            mine = there.filter(pl.col("arm") == arm)
+            last = pl.col("step").max().over("run") if outcome.step == "final" else pl.lit(outcome.step)
+            parts[arm] = mine.filter((pl.col("step") == last) & (pl.col("step") > 0)).drop("step")
+        for arm, part in parts.items():
+            if part.height:
+                where = f"{arm} on {model}, {outcome}"
+                yield _level(model, arm, read_outcomes(part, value=outcome.value, where=where))
+
+
+def _level(model: str, arm: str, outcomes: Outcomes) -> Level:
+    many = outcomes.means.size > 1
+    spread = effect(Differences(outcomes.seeds, outcomes.problems, outcomes.means)) if many else None
+    return Level(model, arm, outcomes, spread)
+
+
+def _paired(treatment: Level | None, placebo: Level | None) -> tuple[Outcomes, Outcomes] | None:
+    """Both arms on the seeds that both have."""
+    if treatment is None or placebo is None:
+        return None
+    if treatment.outcomes.problems != placebo.outcomes.problems:
+        raise DataError(f"{treatment.arm} and {placebo.arm} on {treatment.model}: evaluated on different problems")
+    both = _of_seeds(treatment.outcomes, placebo.outcomes.seeds), _of_seeds(placebo.outcomes, treatment.outcomes.seeds)
+    return both if both[0].seeds else None
+
+
+def _of_seeds(outcomes: Outcomes, seeds: tuple[int, ...]) -> Outcomes:
+    kept = [i for i, seed in enumerate(outcomes.seeds) if seed in seeds]
+    chosen = tuple(outcomes.seeds[i] for i in kept)
+    return Outcomes(chosen, outcomes.problems, outcomes.means[kept], outcomes.samples, outcomes.noise)
+
+
+def _lost(treatment: Level, placebo: Level) -> list[str]:
+    return [str(seed) for seed in sorted(set(treatment.outcomes.seeds) ^ set(placebo.outcomes.seeds))]
+
+
+def _unit(outcome: Outcome, rows: pl.DataFrame) -> Unit:
+    values = rows.select(outcome.value.cast(pl.Float64).alias("value"))["value"]
+    share = values.drop_nulls().is_in([0.0, 1.0]).all()
+    word = outcome.metric.removeprefix("behavior/").replace("_", " ")
+    return Unit(100, word, "points") if share else Unit(1, word, word)
