@@ -1,0 +1,82 @@
+"""The command line: arguments in, one function called. Commands are imported only when used.
+
+Results go to standard output, progress and messages to standard error. Exit status: 0 done; 2 the request or an input
+is wrong; 1 anything else; 130 interrupted.
+"""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from cyclopts import App
+from pydantic import ValidationError
+
+from spurious import __version__
+from spurious.errors import InputError, SpuriousError
+
+app = App(
+    name="spurious",
+    help="Control arms for every RLVR claim.",
+    version=__version__,
+    suppress_keyboard_interrupt=False,  # we have something to say about it
+)
+for _name, _function, _help in (
+    ("demo", "demo:demo", "Build an organism, train it under the true reward and under a coin, print both."),
+    ("organism", "organism:organism", "Tiny models whose pretraining is known."),
+    ("train", "train:train", "Train a model with GRPO under one reward."),
+    ("study", "study:study", "Arms x models x seeds with one declared outcome: plan, run, look."),
+    ("eval", "evaluate:evaluate", "Score a model, or the model behind a server, on benchmarks."),
+    ("label", "label:label", "Let a model vote on the answers of a task."),
+    ("analyze", "analyze:analyze", "Tabulate what the rollouts of any trainer do, step by step."),
+    ("verdict", "verdict:verdict", "Judge a treatment against its placebo from the evaluation rows of any trainer."),
+    ("report", "report:report", "Write a page to look at about a study or a run, or its figures for a paper."),
+    ("check-data", "check_data:check_data", "Report what is wrong with a problem set, row by row."),
+):
+    app.command(f"spurious.cli.{_function}", name=_name, help=_help)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `spurious` command; `arguments` default to those of the process."""
+    # Before the first matrix product: rows of a batch must not depend on their neighbors.
+    os.environ.setdefault("MKL_CBWR", "AVX2")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # progress is ours to show, on a terminal only
+    with warnings.catch_warnings():
+        warnings.filterwarnings("default", category=UserWarning)
+        warnings.showwarning = _show_warning
+        sys.exit(_status(arguments))
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    try:
+        app(arguments, result_action="return_value")
+    except (InputError, ValidationError) as error:
+        _say(describe(error))
+        return 2
+    except SpuriousError as error:
+        _say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on where this one stopped")
+        return 130
+    return 0
+
+
+def describe(error: InputError | ValidationError) -> str:
+    """One message that names the field at fault."""
+    if isinstance(error, InputError):
+        return str(error)
+    parts = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"])
+        parts.append(f"{error.title}.{field}: {problem['msg']} (given: {problem['input']!r})")
+    return "; ".join(parts)
+
+
+def _say(message: str) -> None:
+    print(f"spurious: {message}", file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    _say(f"warning: {message}")

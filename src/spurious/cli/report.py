@@ -1,0 +1,90 @@
+"""`spurious report`: what came out, as one page to look at and as figures for papers."""
+
+from pathlib import Path
+from shlex import join
+from typing import TYPE_CHECKING, Literal
+
+from spurious.errors import StoreError
+
+if TYPE_CHECKING:
+    from spurious.report import Cell, Declared, Material
+    from spurious.study import Study
+
+
+def report(
+    path: Path,
+    *,
+    out: Path | None = None,
+    figures: Path | None = None,
+    format: Literal["svg", "png", "pdf"] = "svg",
+    store: Path = Path("runs"),
+) -> None:
+    """Write a self-contained HTML page about a study or a run; it opens from a disk and needs no network.
+
+    Args:
+        path: A study's folder (STORE/studies/NAME) or its YAML file, or a run directory.
+        out: The page; by default report.html in the study's folder or the run directory.
+        figures: Write every figure into this directory instead, each with its data as CSV.
+        format: What the figures are written as.
+        store: Where the runs of a study given as YAML are kept.
+    """
+    from spurious.report import answer, export, render
+    from spurious.report import figures as all_figures
+
+    material, home = _material(path, store)
+    if figures is not None:
+        for written in export(all_figures(material, answer(material)), figures, format):
+            print(written)
+        return
+    from spurious.store.files import write_text
+
+    target = out or home / "report.html"
+    write_text(target, render(material))
+    print(target)
+
+
+def _material(path: Path, store: Path) -> "tuple[Material, Path]":
+    """What to report on, and where its page belongs."""
+    from spurious.report import gather, single_run
+
+    if (path / "manifest.json").exists():
+        return single_run(path), path
+    if path.is_dir() and not (path / "cells.json").exists():
+        raise StoreError(
+            f"{path}: neither a study's folder (STORE/studies/NAME, with cells.json) nor a run directory "
+            "(with manifest.json)"
+        )
+    from spurious.study import open_study
+    from spurious.study.record import folder
+
+    study = open_study(path, store)
+    home = path if path.is_dir() else folder(store, study.spec.name)
+    return gather(_declared(study, path, home), _cells(study)), home
+
+
+def _declared(study: "Study", path: Path, home: Path) -> "Declared":
+    from spurious.report import Declared, Outcome
+    from spurious.study import outcome
+    from spurious.study.record import declarations
+
+    spec = study.spec
+    file = path / "study.yaml" if path.is_dir() else path
+    return Declared(
+        name=spec.name,
+        question=spec.question,
+        expectation=spec.expectation,
+        outcome=Outcome(spec.primary.metric, spec.primary.step, spec.primary.bench, outcome(spec.primary.metric)),
+        pairs=spec.pairs,
+        margin=spec.margin,
+        text=file.read_text(encoding="utf-8"),
+        command=join(["spurious", "study", "run", str(file), "--store", str(study.store)]),
+        changes=tuple(declarations(home)[:-1]),
+    )
+
+
+def _cells(study: "Study") -> "list[Cell]":
+    from spurious.report import Cell
+
+    return [
+        Cell(c.arm, c.role, c.model, c.seed, c.fingerprint or "", c.directory, c.state, c.error) for c in study.cells
+    ]

@@ -1,0 +1,220 @@
+"""`spurious study`: arms x models x seeds, planned, run side by side, and looked at."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from spurious.cli.words import columns
+from spurious.errors import SpecError, SpuriousError
+
+if TYPE_CHECKING:
+    from spurious.study.cells import Cell
+    from spurious.study.launch import Outcome
+    from spurious.study.plan import Plan
+    from spurious.study.spec import StudySpec
+
+study = App(name="study", help="Arms x models x seeds with one declared outcome.")
+
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+STORE = Path("runs")
+
+
+@study.command
+def plan(
+    path: Path, *, profile: str | None = None, store: Path = STORE, data: Path | None = None, json_: Json = False
+) -> None:
+    """Say what a study needs before anything is run: its runs, those that are there or shared, and what they cost.
+
+    Args:
+        path: A study file, or a folder of them.
+        profile: A variant that the study declares.
+        store: Where runs are kept.
+        data: A folder with local copies of the data sets, instead of the hub.
+        json_: Print one JSON document, and nothing else, to standard output.
+    """
+    from spurious.study import load_spec
+    from spurious.study.plan import plan_studies, shared_runs
+
+    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    if not files:
+        raise SpecError(f"{path}: there is no study (*.yaml) in this folder")
+    plans = plan_studies([load_spec(file, profile) for file in files], store, data)
+    shared = shared_runs(plans)
+    if json_:
+        print(json.dumps({"studies": [_plan_document(one) for one in plans], "shared": shared}, indent=2))
+        return
+    for one in plans:
+        print(_plan_text(one) + "\n")
+    if len(plans) > 1:
+        print(f"Runs that several of these studies need, and that are made once: {shared}")
+
+
+@study.command
+def run(
+    path: Path,
+    *,
+    profile: str | None = None,
+    jobs: str = "auto",
+    only: tuple[str, ...] = (),
+    store: Path = STORE,
+    data: Path | None = None,
+) -> None:
+    """Run what a study still owes, side by side. Run again after any interruption, it goes on where it stopped.
+
+    Every run computes on one thread unless OMP_NUM_THREADS says otherwise; with large models or a GPU, say how many
+    --jobs may run at once. A run that fails does not stop the others; the exit status is 1 if any did.
+
+    Args:
+        path: A study file.
+        profile: A variant that the study declares.
+        jobs: Runs side by side; auto is one for each core.
+        only: Run only this arm; repeat for more.
+        store: Where runs are kept.
+        data: A folder with local copies of the data sets, instead of the hub.
+    """
+    from spurious.study import load_spec, open_study
+    from spurious.study.display import watching
+    from spurious.study.launch import run_study
+    from spurious.study.record import folder
+
+    spec = load_spec(path, profile)
+    _check_arms(spec, only)
+    with watching() as watch:
+        outcome = run_study(spec, store, data_dir=data, jobs=_jobs(jobs), only=only, watch=watch)
+    done = open_study(folder(store, spec.name))
+    print(_grid(done.cells))
+    print(f"{folder(store, spec.name)}", file=sys.stderr)
+    if not outcome.complete:
+        raise SpuriousError(_shortfall(outcome, store))
+
+
+@study.command
+def status(
+    path: Path, *, profile: str | None = None, store: Path = STORE, data: Path | None = None, json_: Json = False
+) -> None:
+    """Show the grid: which runs are owed, running, failed or done, and what each has cost in seconds.
+
+    Args:
+        path: A study file, or the folder that a study has in a store.
+        profile: A variant that the study declares.
+        store: Where runs are kept.
+        data: A folder with local copies of the data sets, instead of the hub.
+        json_: Print one JSON document, and nothing else, to standard output.
+    """
+    from spurious.study import open_study
+
+    opened = open_study(path, store, profile=profile, data_dir=data)
+    if json_:
+        cells = [_cell_document(cell) for cell in opened.cells]
+        print(json.dumps({"study": opened.spec.name, "states": _states(opened.cells), "cells": cells}, indent=2))
+        return
+    print(_grid(opened.cells))
+    for cell in opened.cells:
+        if cell.state == "failed":
+            print(f"{cell.title}: {cell.error}" + (f"\n  log: {cell.log}" if cell.log else ""))
+
+
+def _jobs(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise SpecError(f"--jobs: a number of runs, 1 or more, or auto; not {text!r}")
+    return int(text)
+
+
+def _check_arms(spec: "StudySpec", only: Iterable[str]) -> None:
+    for arm in only:
+        if arm not in spec.arms:
+            raise SpecError(f"--only: there is no arm {arm!r}; there are {', '.join(spec.arms)}")
+
+
+def _shortfall(outcome: "Outcome", store: Path) -> str:
+    from spurious.study.launch import full_message
+
+    lines = [f"{title}: {failure.error}\n  log: {failure.log}" for title, failure in outcome.failures]
+    head = f"{len(outcome.failures)} failed"
+    if outcome.not_started:
+        head += f", {outcome.not_started} runs were not started"
+    if outcome.full:
+        lines.append(full_message(store))
+    return "\n".join([f"{head}, {outcome.done} are done", *lines])
+
+
+def _grid(cells: "Sequence[Cell]") -> str:
+    """One line for each model and arm, one column for each seed."""
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for cell in sorted(cells, key=lambda one: [other.model for other in cells].index(one.model)):
+        line = lines.setdefault((cell.model, cell.arm), {"": f"{cell.model}, {cell.arm}"})
+        line[f"seed {cell.seed}"] = _state(cell)
+    counts = ", ".join(f"{n} {state}" for state, n in _states(cells).items())
+    return f"{columns(lines.values())}\n{counts}"
+
+
+def _state(cell: "Cell") -> str:
+    cost = f" {cell.seconds:.0f} s" if cell.seconds else ""
+    steps = f" after {cell.steps} steps" if cell.steps and cell.state != "done" else ""
+    return cell.state + steps + cost
+
+
+def _states(cells: "Iterable[Cell]") -> dict[str, int]:
+    """Runs by state; a run that is several cells counts once."""
+    runs = {cell.fingerprint or cell.title: cell.state for cell in cells}
+    counts = Counter(runs.values())
+    return {state: counts[state] for state in ("done", "running", "failed", "owed") if counts[state]}
+
+
+def _cell_document(cell: "Cell") -> dict[str, Any]:
+    return {
+        "arm": cell.arm,
+        "role": cell.role,
+        "model": cell.model,
+        "seed": cell.seed,
+        "run": cell.fingerprint,
+        "directory": str(cell.directory) if cell.directory else None,
+        "state": cell.state,
+        "steps": cell.steps,
+        "seconds": cell.seconds,
+        "error": cell.error or None,
+        "log": str(cell.log) if cell.log else None,
+    }
+
+
+def _plan_document(one: "Plan") -> dict[str, Any]:
+    return {
+        "study": one.study.name,
+        "question": one.study.question,
+        "primary": str(one.study.primary),
+        "cells": [_cell_document(cell) for cell in one.cells],
+        "runs": one.runs,
+        "done": one.done,
+        "owed": one.owed,
+        "organisms": list(one.organisms),
+        "seconds": one.seconds,
+    }
+
+
+def _plan_text(one: "Plan") -> str:
+    from spurious.study.display import duration
+    from spurious.study.launch import cores
+
+    lines = [
+        f"{one.study.name}: {one.study.question}",
+        f"primary outcome: {one.study.primary}",
+        _grid(one.cells),
+        f"{len(one.cells)} cells are {one.runs} runs; {one.done} are there, {one.owed} are owed",
+    ]
+    if one.organisms:
+        lines.append(f"to be built first: {', '.join(one.organisms)}")
+    if one.seconds is None:
+        lines.append("cost: unknown, no finished run is like these")
+    else:
+        side = cores()
+        lines.append(
+            f"cost: about {duration(one.seconds)} on one core, {duration(one.seconds / side)} on the {side} here"
+        )
+    return "\n".join(lines)

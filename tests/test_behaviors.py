@@ -1,0 +1,196 @@
+import math
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spurious import behaviors
+from spurious.behaviors import BEHAVIORS, measure
+from spurious.verify import extract
+
+CODE = "Let us compute.\n```python\nx = 3 * 4\nprint(x)\n```\n```output\n12\n```\nThe answer is \\boxed{12}."
+
+
+def test_a_code_answer_in_full():
+    assert measure(CODE) == {
+        "code_reasoning": True,
+        "code_block": True,
+        "program_output": True,
+        "boxed": True,
+        "box_count": 1.0,
+        "steps": 0.0,
+        "self_check": False,
+        "backtracking": False,
+        "repetition": False,
+        "non_ascii": 0.0,
+        "other_scripts": 0.0,
+        "characters": float(len(CODE)),
+    }
+
+
+def test_nothing_shows_no_behavior():
+    assert not any(measure("").values())
+
+
+@given(st.text())
+def test_every_detector_gives_a_bool_or_a_finite_number(text):
+    measured = measure(text)
+    assert list(measured) == list(BEHAVIORS)
+    assert all(type(value) is bool or (type(value) is float and math.isfinite(value)) for value in measured.values())
+
+
+@given(st.text(alphabet="\\boxed{} <think>/12\n", max_size=60))
+def test_boxed_is_what_strict_extraction_finds(text):
+    assert behaviors.boxed(text) == (extract(text, "strict") is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "mention", "block", "output"),
+    [
+        ("I use PYTHON in my head", True, False, False),
+        ("```python\nprint(1)\n```", True, True, False),
+        ("```python\nprint(1)", True, True, False),
+        ("```\nx = 1\n```", False, True, False),
+        ("```python\n1\n```\n```\n1\n```", True, True, True),
+        ("```c\n1\n```\nso\n  ```Output\n1", False, True, True),
+        ("```output\n1\n```", False, False, False),
+        ("```output\n1\n```\n```python\n1\n```", True, True, False),
+        ("inline ```python``` fence", True, False, False),
+    ],
+)
+def test_code_its_fence_and_its_output(text, mention, block, output):
+    assert (behaviors.code_reasoning(text), behaviors.code_block(text), behaviors.program_output(text)) == (
+        mention,
+        block,
+        output,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0),
+        ("\\boxed{1}", 1),
+        ("\\boxed{\\boxed{1}} \\fbox {2}", 3),
+        ("boxed{1}", 0),
+        ("\\boxed{", 1),
+        ("\\boxed 1", 0),
+    ],
+)
+def test_boxes_are_counted(text, count):
+    assert behaviors.box_count(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Step 1: a\nStep 2: b", 2),
+        ("1. a\n2) b\n  3: c", 3),
+        ("**Step 4:** d", 1),
+        ("3.14 is\n42\nstep 1a", 0),
+        ("12. ", 1),
+    ],
+)
+def test_steps_are_numbered_lines(text, count):
+    assert behaviors.steps(text) == count
+
+
+@pytest.mark.parametrize(
+    "text", ["Let me verify this.", "we double-check the sum", "Checking again", "as a sanity check"]
+)
+def test_self_checks_are_seen(text):
+    assert behaviors.self_check(text)
+
+
+@pytest.mark.parametrize("text", ["Wait, no.", "Hmm", "Actually it is 3", "On second thought", "That's wrong"])
+def test_backtracking_is_seen(text):
+    assert behaviors.backtracking(text)
+
+
+@pytest.mark.parametrize("text", ["The waiter is actuallyish", "I will await a checkbox", "a verified account"])
+def test_words_inside_words_are_no_behavior(text):
+    assert not behaviors.backtracking(text)
+    assert not behaviors.self_check(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "loops"),
+    [
+        ("x" * 100, True),  # a unit of 1 fills 100 characters
+        ("x" * 99, False),
+        ("ab" * 50, True),
+        ("0123456789" * 10, True),  # the paper's shortest unit, ten times
+        ("0123456789" * 9 + "012345678", False),  # one character short
+        ("head " + "".join(chr(33 + i % 90) for i in range(256)) * 10 + " tail", True),
+        ("head " + "".join(chr(33 + i % 90) for i in range(256)) * 9 + " tail", False),
+        ("".join(chr(200 + i) for i in range(256)) * 10, True),  # the longest unit
+        ("".join(chr(200 + i) for i in range(257)) * 10, False),  # one longer: no line or sentence ends
+        ("".join(f"Wait, let me see.\nround {i}\n" for i in range(10)), True),
+        ("".join(f"Wait, let me see.\nround {i}\n" for i in range(9)), False),
+        ("".join(f"So it is 7. Because {i}! " for i in range(10)), True),
+        ("short.\n" * 9 + "x", False),
+        ("".join(f"{i}: {i * i}\n" for i in range(300)), False),
+    ],
+)
+def test_loops_back_to_back_and_apart(text, loops):
+    assert behaviors.repetition(text) == loops
+
+
+@given(
+    unit=st.text(alphabet=st.characters(codec="ascii", exclude_characters="\n\r"), min_size=1, max_size=256),
+    head=st.text(max_size=50),
+    tail=st.text(max_size=50),
+)
+def test_ten_repeats_of_a_hundred_characters_are_always_a_loop(unit, head, tail):
+    times = max(10, -(-100 // len(unit)))
+    assert behaviors.repetition(head + unit * times + tail)
+
+
+def _loops_slowly(text):
+    """The definition of a loop back to back, word for word."""
+    for period in range(1, 257):
+        times = max(10, -(-100 // period))
+        for start in range(len(text) - period * times + 1):
+            unit = text[start : start + period]
+            if text[start : start + max(10 * period, 100)] == (unit * (times + 1))[: max(10 * period, 100)]:
+                return True
+    return False
+
+
+@given(st.lists(st.sampled_from(["a", "b", "ab" * 26, "c" * 50, "abc" * 20]), max_size=12))
+def test_the_fast_search_agrees_with_the_definition(pieces):
+    text = "".join(pieces)
+    assert behaviors.repetition(text) == _loops_slowly(text)
+
+
+def test_scripts_are_shares():
+    assert behaviors.non_ascii("abé中") == 0.5
+    assert behaviors.other_scripts("abé中") == 0.25
+    assert behaviors.other_scripts("αβ∑→é") == 0.0
+    assert behaviors.other_scripts("答案是7") == 0.75
+
+
+HOSTILE = {
+    "nothing but spaces": " ",
+    "open boxes": "\\boxed{",
+    "braces": "{}",
+    "backslashes": "\\",
+    "fences": "```\n",
+    "one unit": "x",
+    "almost loops": "abcdefgh" * 9 + "!",
+    "line ends": "\n\r",
+    "sentence ends": ". ",
+    "numbers": "1.\n",
+    "letme": "let me ",
+    "surrogates": "\ud800",
+    "chinese": "中",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_megabyte_is_measured_in_seconds(kind):
+    text = HOSTILE[kind] * (1_000_000 // len(HOSTILE[kind]))
+    start = time.perf_counter()
+    measure(text)
+    assert time.perf_counter() - start < 20
