@@ -119,3 +119,19 @@ def test_weighted_refuses_weights_that_do_not_fit(weights):
 def test_an_empty_combination_is_refused():
     with pytest.raises(SpecError, match="all_of"):
         rewards.all_of()
+
+
+def test_resampled_is_a_coin_of_the_group_s_own_rate():
+    quarter = rewards.resampled(lambda completions, **_: [float(i % 4 == 0) for i in range(len(completions))])
+    values = paid(quarter)
+    assert set(values) == {0.0, 1.0}
+    assert abs(sum(values) / N - 0.25) < 0.04
+    # independent of what the texts earned: 1/4 of those that would have been paid, sd 0.0135
+    earned = values[::4]
+    assert abs(sum(earned) / len(earned) - 0.25) < 0.07
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=20), st.integers(0, 99))
+def test_resampled_pays_only_values_of_the_group(values, step):
+    resampled = rewards.resampled(lambda completions, **kwargs: values)
+    assert set(paid(resampled, n=len(values), draw=Draw(1, step, "p"))) <= set(values)

@@ -127,6 +127,20 @@ def shuffled(of: Reward, /) -> Reward:
     return reward
 
 
+def resampled(of: Reward, /) -> Reward:
+    """Values drawn with replacement from what the inner reward pays the group: a coin of that reward's own rate.
+
+    For a reward of 0 and 1 every completion is paid with the probability of the group's mean, whatever its text.
+    """
+
+    def reward(completions: Sequence[str], /, *, draw: Draw, **kwargs: Any) -> list[float]:
+        values = of(completions, draw=draw.of_part(0), **kwargs)
+        n = len(completions)
+        return [values[int(u * n)] for u in draw.uniforms(n, purpose=f"resampled at depth {len(draw.part)}")]
+
+    return reward
+
+
 def all_of(*of: Reward) -> Reward:
     """1 where every part pays 1, else 0; the parts pay only 0 or 1 and draw independently of each other.
 
@@ -187,6 +201,7 @@ REWARDS: dict[str, Callable[..., Reward]] = {
         negative_entropy,
         self_certainty,
         shuffled,
+        resampled,
         all_of,
         not_,
         weighted,
