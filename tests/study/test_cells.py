@@ -21,9 +21,20 @@ def test_the_grid_goes_seed_by_seed(small, organism_dir, tmp_path):
 def test_arms_that_are_the_same_run_are_one_run(small, organism_dir, tmp_path):
     study = small(organism_dir, seeds=1)
     study["arms"]["same coin"] = {"role": "control", "reward": "random", "overrides": {"save_every": 1}}
+    study["arms"]["spelled out"] = {"role": "control", "reward": {"random": {"gamma": 0.5}}}
     planned = expand(resolve(study), tmp_path)
-    assert len(planned) == 3
+    assert len(planned) == 4
     assert [one.cell.arm for one in distinct(planned)] == ["truth", "coin"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("reward", {"random": {"gamma": 0.1}}), ("reward", {"resampled": "random"}), ("label", "shuffled")],
+)
+def test_arms_that_pay_or_tell_otherwise_are_runs_of_their_own(small, organism_dir, tmp_path, field, value):
+    study = small(organism_dir, seeds=1)
+    study["arms"]["other"] = {"role": "control", "reward": "random", field: value}
+    assert len(list(distinct(expand(resolve(study), tmp_path)))) == 3
 
 
 def test_a_run_is_found_whoever_declared_it(small, organism_dir, tmp_path):

@@ -13,8 +13,9 @@ from spurious.store.files import file_digest
 FINGERPRINT_VERSION = 1
 """Raised when a change of the code changes the results of an unchanged spec."""
 
-_NOT_RESULTS = {"model", "revision", "save_every"}
-"""Where a model lies is not what it is (its digest is in the inputs); when checkpoints are kept changes nothing."""
+_NOT_RESULTS = {"model", "revision", "reward", "label", "save_every"}
+"""Where a model or a reward's file lies and how a reward is spelled is not what it is: digests of model, reward and
+labels are in the inputs. When checkpoints are kept changes nothing."""
 
 _MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 _NOT_THE_MODEL = {"organism.json", "state.json", "optimizer.safetensors"}
