@@ -6,11 +6,12 @@ import threading
 import polars as pl
 import pytest
 
+from spurious.analysis import outcome
 from spurious.errors import LockedError, StoreError
 from spurious.grpo.trainer import train
 from spurious.store import Identity, Run
 from spurious.store.state import is_locked, run_state
-from spurious.study import open_study, outcome
+from spurious.study import open_study
 from spurious.study.cells import expand
 from spurious.study.costs import Costs
 from spurious.study.plan import plan_studies

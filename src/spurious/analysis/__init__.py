@@ -1,7 +1,7 @@
 """From rows to evidence: paired differences, intervals, tests and the verdict of an audit. Tables in, numbers out."""
 
 from spurious.analysis.comparison import Comparison, Family, compare, compare_family
-from spurious.analysis.outcomes import CORRECT, Differences, Outcomes, paired_differences, read_outcomes
+from spurious.analysis.outcomes import CORRECT, Differences, Outcomes, outcome, paired_differences, read_outcomes
 from spurious.analysis.rule import decide, margin_from
 from spurious.analysis.verdicts import Evidence, ModelVerdict, Verdict, Wording
 
@@ -19,6 +19,7 @@ __all__ = [
     "compare_family",
     "decide",
     "margin_from",
+    "outcome",
     "paired_differences",
     "read_outcomes",
 ]

@@ -12,9 +12,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from spurious.errors import DataError
+from spurious.store.tables import BEHAVIOR
 
 CORRECT = pl.col("grade") == "correct"
 """The usual outcome: whether a completion is right, by lenient extraction against the true answer."""
+
+
+def outcome(metric: str) -> pl.Expr:
+    """The value of a metric (`spurious.study.spec.METRICS`) on one completion row, as a number."""
+    by_name = {
+        "accuracy": CORRECT,
+        "strict_accuracy": pl.col("strict_grade") == "correct",
+        "tokens": pl.col("n_tokens"),
+        "truncated": pl.col("stop") == "length",
+    }
+    return (pl.col(metric) if metric.startswith(BEHAVIOR) else by_name[metric]).cast(pl.Float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,6 @@
 
 from spurious.study.cells import Cell
 from spurious.study.spec import ArmSpec, ModelSpec, Primary, StudySpec, load_spec
-from spurious.study.study import Study, open_study, outcome
+from spurious.study.study import Study, open_study
 
-__all__ = ["ArmSpec", "Cell", "ModelSpec", "Primary", "Study", "StudySpec", "load_spec", "open_study", "outcome"]
+__all__ = ["ArmSpec", "Cell", "ModelSpec", "Primary", "Study", "StudySpec", "load_spec", "open_study"]

@@ -1,6 +1,6 @@
 """A study opened for reading: its grid with the state of every run, and the tables of the runs that are done."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +9,7 @@ import polars as pl
 from spurious.errors import StoreError
 from spurious.store.load import Runs
 from spurious.store.state import run_state
-from spurious.store.tables import BEHAVIOR
-from spurious.study.cells import Cell, expand
+from spurious.study.cells import Cell, expand, organisms
 from spurious.study.record import read_failure, read_study
 from spurious.study.spec import StudySpec, load_spec
 
@@ -26,23 +25,33 @@ class Study:
     store: Path
     cells: tuple[Cell, ...]
 
-    def evals(self) -> pl.DataFrame:
-        """One row an evaluated completion of a run that is done, with `bench` and the columns of `store.tables`."""
-        return self._tables(lambda runs: runs.evals)
+    def evals(self, *, texts: bool = True) -> pl.DataFrame:
+        """One row an evaluated completion of a run that is done, with `bench` and the columns of `store.tables`.
 
-    def rollouts(self) -> pl.DataFrame:
-        """One row a completion sampled in training by a run that is done."""
-        return self._tables(lambda runs: runs.rollouts)
+        Without `texts` the columns `prompt` and `text` are left out: what a large study can be read as.
+        """
+        return self._tables(lambda runs: runs.rows("evals", texts=texts))
+
+    def rollouts(
+        self, *, arms: Collection[str] = (), steps: Collection[int] | None = None, texts: bool = True
+    ) -> pl.DataFrame:
+        """One row a completion sampled in training by a run that is done; only of some arms or steps, where given."""
+        return self._tables(lambda runs: runs.rows("rollouts", steps=steps, texts=texts), arms)
 
     def metrics(self) -> pl.DataFrame:
         """One row a step of a run that is done; nested values (histograms) stay lists."""
         return self._tables(lambda runs: runs.metrics)
 
-    def _tables(self, table: Callable[[Runs], pl.DataFrame]) -> pl.DataFrame:
+    def source(self, model: str) -> str:
+        """Where the model of this name is: a directory or a hub id."""
+        made = organisms(self.spec, self.store)
+        return str(made[model].directory) if model in made else self.spec.models[model].source
+
+    def _tables(self, table: Callable[[Runs], pl.DataFrame], arms: Collection[str] = ()) -> pl.DataFrame:
         read: dict[Path, pl.DataFrame] = {}
         frames = []
         for cell in self.cells:
-            if cell.state != "done" or cell.directory is None:
+            if cell.state != "done" or cell.directory is None or (arms and cell.arm not in arms):
                 continue
             if cell.directory not in read:
                 read[cell.directory] = table(Runs((cell.directory,)))
@@ -80,17 +89,6 @@ def open_study(
 def inspect(cells: Sequence[Cell], store: Path, study: str) -> tuple[Cell, ...]:
     """The cells with the state of their runs, read now."""
     return tuple(_inspected(cell, store, study) for cell in cells)
-
-
-def outcome(metric: str) -> pl.Expr:
-    """The value of a primary outcome's metric on one row of `Study.evals()`, as a number."""
-    by_name = {
-        "accuracy": pl.col("grade") == "correct",
-        "strict_accuracy": pl.col("strict_grade") == "correct",
-        "tokens": pl.col("n_tokens"),
-        "truncated": pl.col("stop") == "length",
-    }
-    return (pl.col(metric) if metric.startswith(BEHAVIOR) else by_name[metric]).cast(pl.Float64)
 
 
 def _inspected(cell: Cell, store: Path, study: str) -> Cell:
