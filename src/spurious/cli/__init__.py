@@ -22,10 +22,11 @@ app = App(
     suppress_keyboard_interrupt=False,  # we have something to say about it
 )
 for _name, _function, _help in (
-    ("demo", "demo:demo", "Build an organism, train it under the true reward and under a coin, print both."),
+    ("demo", "demo:demo", "Show what a coin as the reward does to two tiny models: a small study and its page."),
     ("organism", "organism:organism", "Tiny models whose pretraining is known."),
     ("train", "train:train", "Train a model with GRPO under one reward."),
     ("study", "study:study", "Arms x models x seeds with one declared outcome: plan, run, look."),
+    ("audit", "audit:audit", "Run a reward beside its placebos on models of opposed priors, and judge it."),
     ("eval", "evaluate:evaluate", "Score a model, or the model behind a server, on benchmarks."),
     ("label", "label:label", "Let a model vote on the answers of a task."),
     ("analyze", "analyze:analyze", "Tabulate what the rollouts of any trainer do, step by step."),

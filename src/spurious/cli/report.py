@@ -31,19 +31,19 @@ def report(
     from spurious.report import answer, export, render
     from spurious.report import figures as all_figures
 
-    material, home = _material(path, store)
+    shown, home = material(path, store)
     if figures is not None:
-        for written in export(all_figures(material, answer(material)), figures, format):
+        for written in export(all_figures(shown, answer(shown)), figures, format):
             print(written)
         return
     from spurious.store.files import write_text
 
     target = out or home / "report.html"
-    write_text(target, render(material))
+    write_text(target, render(shown))
     print(target)
 
 
-def _material(path: Path, store: Path) -> "tuple[Material, Path]":
+def material(path: Path, store: Path) -> "tuple[Material, Path]":
     """What to report on, and where its page belongs."""
     from spurious.report import gather, single_run
 
@@ -63,8 +63,9 @@ def _material(path: Path, store: Path) -> "tuple[Material, Path]":
 
 
 def _declared(study: "Study", path: Path, home: Path) -> "Declared":
+    from spurious.analysis import outcome
     from spurious.report import Declared, Outcome
-    from spurious.study import outcome
+    from spurious.study.audit import read_conclusion
     from spurious.study.record import declarations
 
     spec = study.spec
@@ -79,6 +80,7 @@ def _declared(study: "Study", path: Path, home: Path) -> "Declared":
         text=file.read_text(encoding="utf-8"),
         command=join(["spurious", "study", "run", str(file), "--store", str(study.store)]),
         changes=tuple(declarations(home)[:-1]),
+        conclusion=read_conclusion(home),
     )
 
 

@@ -78,19 +78,15 @@ def run(
         data: A folder with local copies of the data sets, instead of the hub.
     """
     from spurious.study import load_spec, open_study
-    from spurious.study.display import watching
-    from spurious.study.launch import run_study
     from spurious.study.record import folder
 
     spec = load_spec(path, profile)
     _check_arms(spec, only)
-    with watching() as watch:
-        outcome = run_study(spec, store, data_dir=data, jobs=_jobs(jobs), only=only, watch=watch)
+    outcome = run_owed(spec, store, data=data, jobs=jobs, only=only)
     done = open_study(folder(store, spec.name))
     print(_grid(done.cells))
     print(f"{folder(store, spec.name)}", file=sys.stderr)
-    if not outcome.complete:
-        raise SpuriousError(_shortfall(outcome, store))
+    check_complete(outcome, store)
 
 
 @study.command
@@ -117,6 +113,23 @@ def status(
     for cell in opened.cells:
         if cell.state == "failed":
             print(f"{cell.title}: {cell.error}" + (f"\n  log: {cell.log}" if cell.log else ""))
+
+
+def run_owed(
+    spec: "StudySpec", store: Path, *, data: Path | None = None, jobs: str = "auto", only: Sequence[str] = ()
+) -> "Outcome":
+    """Run what a study owes, with a display where there is a terminal."""
+    from spurious.study.display import watching
+    from spurious.study.launch import run_study
+
+    with watching() as watch:
+        return run_study(spec, store, data_dir=data, jobs=_jobs(jobs), only=only, watch=watch)
+
+
+def check_complete(outcome: "Outcome", store: Path) -> None:
+    """Raise SpuriousError, saying what is missing and why, unless every run is there."""
+    if not outcome.complete:
+        raise SpuriousError(_shortfall(outcome, store))
 
 
 def _jobs(text: str) -> int | None:

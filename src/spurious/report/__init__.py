@@ -4,6 +4,7 @@ from spurious.report.answer import answer
 from spurious.report.material import Cell, Declared, Material, Outcome, gather, single_run
 from spurious.report.page import figures, render
 from spurious.report.static import export
+from spurious.report.words import caveats, headline
 
 __all__ = [
     "Cell",
@@ -11,9 +12,11 @@ __all__ = [
     "Material",
     "Outcome",
     "answer",
+    "caveats",
     "export",
     "figures",
     "gather",
+    "headline",
     "render",
     "single_run",
 ]

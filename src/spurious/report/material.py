@@ -76,6 +76,8 @@ class Declared:
     """What reproduces it."""
     changes: tuple[Mapping[str, Any], ...] = ()
     """Earlier versions of the declaration, oldest first, where it was changed."""
+    conclusion: Mapping[str, Any] | None = None
+    """The verdict and the flags of an audit, as it stored them."""
 
 
 @dataclass(frozen=True, slots=True)

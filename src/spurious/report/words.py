@@ -5,7 +5,9 @@ from spurious.report.material import Material
 
 
 def headline(material: Material, answer: Answer | None) -> str:
-    """The answer to the question in one sentence."""
+    """The answer to the question in one sentence; an audit's own, where there is one."""
+    if material.declared.conclusion is not None:
+        return str(material.declared.conclusion["sentences"][0])
     if answer is None:
         return "No answer yet: no run has been evaluated on the declared outcome."
     if not material.declared.pairs:
