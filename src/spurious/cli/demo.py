@@ -1,44 +1,36 @@
-"""`spurious demo`: an organism, trained under the true reward and under a coin, beside its base."""
+"""`spurious demo`: the packaged study `demo`, from two recipes to its page."""
 
 import sys
+from importlib.resources import files
 from pathlib import Path
 
-from spurious.specs import BenchSpec, RewardSpec, RunSpec, TaskSpec
+from spurious.cli.report import material
+from spurious.cli.study import check_complete, run_owed
 
-STEPS = 20
-BENCH = BenchSpec(task=TaskSpec(name="chain"))
-REWARDS = ("ground_truth", "random")
+STUDY = "demo.yaml"
 
 
-def demo(*, out: Path = Path("runs/demo"), seed: int = 0) -> None:
-    """Build the good-code organism, train it under `ground_truth` and under `random`, and print both beside the base.
+def demo(*, out: Path = Path("runs/demo"), profile: str | None = None, jobs: str = "auto") -> None:
+    """Train two tiny models under the truth and under a coin, with and without clipping, and make a page of it.
 
-    Run again, it goes on where it stopped, or only prints.
+    Builds the organisms first. Run again, it goes on where it stopped, or only makes the page.
 
     Args:
-        out: Where the organism and the runs are kept.
-        seed: The seed of both runs; they see the same problems and the same sampling noise.
+        out: The store of organisms and runs; the page is in OUT/studies/demo.
+        profile: quick: one seed and three steps, to see that everything works.
+        jobs: Runs side by side; auto is one for each core.
     """
-    from spurious.cli.tables import Summary, evaluation, score_table
-    from spurious.grpo.trainer import train
-    from spurious.organisms import build
-    from spurious.progress import on_terminal
+    from spurious.report import answer, caveats, headline, render
+    from spurious.store.files import write_text
+    from spurious.study import load_spec
+    from spurious.study.record import folder
 
-    table: dict[str, Summary] = {}
-    with on_terminal() as progress:
-        model = build("good-code", out / "organisms" / "good-code", progress=progress)
-        for reward in REWARDS:
-            spec = RunSpec(
-                model=str(model),
-                task=TaskSpec(name="chain"),
-                reward=RewardSpec(name=reward),
-                benches=(BENCH,),
-                steps=STEPS,
-                seed=seed,
-            )
-            directory = train(spec, store=out, progress=progress)
-            table.setdefault("base", evaluation(directory, BENCH.slug, 0))
-            table[f"{reward}, {STEPS} steps"] = evaluation(directory, BENCH.slug, STEPS)
-    print(score_table(table))
-    print(f"\nOne seed ({seed}): this says something about these two runs, nothing yet about the rewards.")
+    spec = load_spec(Path(str(files("spurious.studies") / STUDY)), profile)
+    outcome = run_owed(spec, out, jobs=jobs)
+    found, home = material(folder(out, spec.name), out)
+    write_text(home / "report.html", render(found))
+    counted = answer(found)
+    print("\n".join([spec.question, headline(found, counted), *caveats(found, counted)]))
+    print(home / "report.html")
     print(f"Runs are kept in {out}.", file=sys.stderr)
+    check_complete(outcome, out)
