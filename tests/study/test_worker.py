@@ -1,6 +1,7 @@
 """What a process tells about itself, and what is made of it."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -48,19 +49,28 @@ def test_a_killed_process_is_said_to_be_killed(worker):
     assert worker.error == "its process was killed by SIGKILL (out of memory?)"
 
 
-def test_a_child_dies_with_its_parent():
-    """The parent is killed outright while the child waits for its request: the child's end follows by itself."""
+def test_a_child_dies_with_its_parent(tmp_path):
+    """The parent is killed outright while the child waits for another's lock: the child's end follows by itself."""
     script = (
-        "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import json, threading, time\\n"
-        "from spurious.study import child\\n"
-        "threading.Thread(target=child._die_with_parent, daemon=True).start()\\n"
-        'print("ready", flush=True)\\ntime.sleep(600)\'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n'
-        "child.stdout.readline()\nprint(child.pid, flush=True)\ntime.sleep(600)\n"
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from spurious.study.worker import Worker\n"
+        "worker = Worker('none', {'do': 'organism', 'recipe': {}, 'directory': sys.argv[1]}, Path(sys.argv[2]))\n"
+        "print(worker._process.pid, flush=True)\n"
+        "time.sleep(600)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
-        child = int(parent.stdout.readline())
-        parent.kill()
+    command = [sys.executable, "-c", script, str(tmp_path / "out"), str(tmp_path / "log")]
+    with (tmp_path / ".out.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+            child = int(parent.stdout.readline())
+            time.sleep(1)
+            assert alive(child)
+            parent.kill()
+        wait_for_end(child)
+
+
+def wait_for_end(child):
     deadline = time.monotonic() + 30
     while alive(child):
         assert time.monotonic() < deadline, "the child outlived its parent"

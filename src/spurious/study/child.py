@@ -1,8 +1,7 @@
-"""The process of one run or one organism: `python -m spurious.study.child`, started by `spurious.study.launch`.
+"""The process of one run or one organism, forked for `spurious.study.worker`.
 
-The request is the first line of standard input. Standard input then stays open for as long as the parent lives: its end
-means that the parent is gone, however it died, and so this process ends at once too. Reports go to standard output, one
-JSON document a line; everything that anything prints goes to standard error, which the parent has turned to a log.
+One pipe stays open for as long as the parent lives: its end means that the parent is gone, however it died, and so this
+process ends at once too. Reports go into another, one JSON document a line; what anything prints goes to a log.
 """
 
 import errno
@@ -16,10 +15,12 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from spurious.errors import InputError, LockedError, SpecError, SpuriousError
+from spurious.verify import pool
 
 Ending = Literal["done", "locked", "full", "input", "failed", "interrupted"]
 """How a process says it ended: its work is done; another process holds the run; the disk is full; an input is wrong;
@@ -28,15 +29,30 @@ anything else; it was told to stop."""
 Report = Callable[[dict[str, Any]], None]
 
 
-def main() -> int:
-    """Do what standard input asks for; the exit status is that of the command line."""
-    report = _reports(os.fdopen(os.dup(1), "w", encoding="utf-8"))
-    os.dup2(2, 1)
-    faulthandler.enable()
-    first_log = os.fstat(2)
+def main(request: dict[str, Any], log: Path, parent: Connection, reports: Connection) -> None:
+    """Do what is asked; the exit status is that of the command line.
+
+    Args:
+        request: what to do, and all it takes.
+        log: where to write until the run's own log is open.
+        parent: ends when the parent does.
+        reports: where reports go.
+    """
+    os.setsid()  # Ctrl-C is for the parent, who stops us
+    with log.open("ab") as first:
+        os.dup2(first.fileno(), 1)
+        os.dup2(first.fileno(), 2)
+    faulthandler.enable(2)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    request = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=die_with_parent, args=[parent], daemon=True).start()
+    with os.fdopen(reports.fileno(), "w", encoding="utf-8", closefd=False) as stream:
+        status = _do(request, _reports(stream))
+    pool.close()
+    sys.exit(status)
+
+
+def _do(request: dict[str, Any], report: Report) -> int:
+    first_log = os.fstat(2)
     try:
         _TASKS[request["do"]](request, report)
     except BaseException as error:
@@ -101,8 +117,9 @@ def _reports(stream: IO[str]) -> Report:
     return report
 
 
-def _die_with_parent() -> None:
-    while os.read(0, 4096):
+def die_with_parent(parent: Connection) -> None:
+    """Wait for the parent's end, and end."""
+    while os.read(parent.fileno(), 4096):
         pass
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -131,7 +148,3 @@ def disk_full(error: BaseException | None) -> bool:
 def _sentence(error: BaseException) -> str:
     """What went wrong in one message; what nobody foresaw keeps its name."""
     return str(error) if isinstance(error, SpuriousError) else "".join(traceback.format_exception_only(error)).strip()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

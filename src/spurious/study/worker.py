@@ -3,15 +3,22 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from contextlib import suppress
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
+from spurious.forks import ForkedProcess, Forks
+from spurious.study import child
+
 PATIENCE = 10.0
 """Seconds a process may take to stop when it is asked to, before it is killed."""
+
+
+class _Child(ForkedProcess):
+    """A process that has torch loaded, on one thread."""
+
+    forks = Forks("spurious.study.preload")
 
 
 class Worker:
@@ -29,21 +36,13 @@ class Worker:
         self._unread = b""
         self._started = time.monotonic()
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "spurious.study.child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,  # Ctrl-C is for us; we stop them
-                env=_environment(),
-            )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self.reports = self._process.stdout
-        with suppress(BrokenPipeError):  # dead already: its end will be read from the other pipe
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
+        log.touch()
+        theirs, self._lifeline = Pipe(duplex=False)
+        self.reports, mine = Pipe(duplex=False)
+        self._process = _Child(target=child.main, args=(request, log, theirs, mine))
+        self._process.start()
+        theirs.close()
+        mine.close()
 
     @property
     def seconds(self) -> float:
@@ -82,19 +81,15 @@ class Worker:
 
     def ask_to_stop(self) -> None:
         """Ask it to stop; `close` waits for it."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        self._process.terminate()
 
     def close(self) -> None:
         """Wait for its end, and see to it."""
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
+        self._process.join(PATIENCE)
+        if self._process.exitcode is None:
             self._process.kill()
-            self._process.wait()
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.close()
+            self._process.join()
+        self._lifeline.close()
         self.reports.close()
 
     @property
@@ -105,7 +100,7 @@ class Worker:
     @property
     def error(self) -> str:
         """What went wrong, in words; once it has ended."""
-        code = self._process.returncode
+        code = self._process.exitcode or 0
         if self._end:
             return self._end.get("error") or "interrupted"
         if code < 0:
@@ -130,9 +125,3 @@ class Worker:
         if self.first is None:
             self.first = self.done
             self._opened = self._ready = self.seconds
-
-
-def _environment() -> dict[str, str]:
-    """One thread a process, unless the user has decided otherwise; reproducible arithmetic."""
-    defaults = {"OMP_NUM_THREADS": "1", "MKL_CBWR": "AVX2", "TOKENIZERS_PARALLELISM": "false"}
-    return {**defaults, **os.environ}

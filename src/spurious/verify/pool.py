@@ -6,11 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
-from multiprocessing import context, forkserver, spawn
-from typing import Any
 
 from pebble import ProcessPool
 
+from spurious.forks import ForkedProcess, Forks
 from spurious.types import Status
 from spurious.verify.ladder import Step
 from spurious.verify.symbolic import Job, prepare, run
@@ -26,47 +25,18 @@ RECYCLE = 500
 
 _BUDGET = 0.5
 _lock = threading.Lock()
-_start_lock = threading.Lock()
 _pool: ProcessPool | None = None
 
 Item = tuple[str, str]
 
 
-class _LeanProcess(context.ForkServerProcess):
-    """A process forked from `_server`, which has the parser loaded already: a killed worker is back in milliseconds.
+class _Worker(ForkedProcess):
+    """A process that has the parser loaded: a killed worker is replaced in milliseconds."""
 
-    It does not run the caller's main module again, as the standard library's would: that fails from standard input and
-    repeats an unguarded script. The workers' functions live in an importable module, so nothing of main is needed.
-    """
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:
-        from multiprocessing.popen_forkserver import Popen
-
-        with _start_lock:
-            prepared, connected = spawn.get_preparation_data, forkserver.connect_to_new_process
-
-            def without_main(name: str) -> dict[str, Any]:
-                data: dict[str, Any] = prepared(name)
-                return {field: value for field, value in data.items() if not field.startswith("init_main_from")}
-
-            spawn.get_preparation_data = without_main
-            forkserver.connect_to_new_process = _server.connect_to_new_process
-            try:
-                return Popen(process_obj)
-            finally:
-                spawn.get_preparation_data, forkserver.connect_to_new_process = prepared, connected
+    forks = Forks("spurious.verify.preload")
 
 
-class _LeanContext(context.ForkServerContext):
-    Process = _LeanProcess
-
-
-def _new_server() -> forkserver.ForkServer:
-    """A fork server of our own, so that nobody else's processes inherit the parser."""
-    server = forkserver.ForkServer()
-    server.set_forkserver_preload(["spurious.verify.preload"])
-    return server
+_Worker.forks.Process = _Worker  # type: ignore[misc]
 
 
 def default_workers() -> int:
@@ -123,7 +93,7 @@ def _running() -> ProcessPool:
                 max_tasks=RECYCLE,
                 initializer=prepare,
                 initargs=[MEMORY],
-                context=_LeanContext(),
+                context=_Worker.forks,
             )
         return _pool
 
@@ -140,10 +110,9 @@ def close() -> None:
 
 def _forget() -> None:
     """A forked child inherits neither the pool's threads nor its workers: it starts its own."""
-    global _pool, _server, _lock, _start_lock
-    _pool, _server, _lock, _start_lock = None, _new_server(), threading.Lock(), threading.Lock()
+    global _pool, _lock
+    _pool, _lock = None, threading.Lock()
 
 
-_server = _new_server()
 atexit.register(close)
 os.register_at_fork(after_in_child=_forget)
