@@ -25,10 +25,12 @@ pytestmark = pytest.mark.slow
 STEPS = 36
 """Enough that a run can be caught at work."""
 SAVE_EVERY = 4
+SEEDS = 12
+"""Of the grid that is disturbed: with two arms, 24 runs."""
 
 
-def write(small, model, path, steps=STEPS, **changes):
-    fields = small(model, seeds=1, **changes)
+def write(small, model, path, steps=STEPS, seeds=1, **changes):
+    fields = small(model, seeds=seeds, **changes)
     fields["base"] = {**fields["base"], "steps": steps, "save_every": SAVE_EVERY}
     path.write_text(yaml.safe_dump(fields))
     return resolve(fields)
@@ -99,11 +101,11 @@ def attempts(directory):
 def undisturbed(small, organism_dir, tmp_path_factory):
     """The study's file, and what its grid holds when nothing happens to it."""
     root = tmp_path_factory.mktemp("undisturbed")
-    write(small, organism_dir, root / "small.yaml")
+    write(small, organism_dir, root / "small.yaml", seeds=SEEDS)
     done = run(root / "small.yaml", root / "store")
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip().splitlines() == [str(root / "store" / "studies" / "small")]  # quiet off a terminal
-    assert "2 done" in done.stdout
+    assert f"{2 * SEEDS} done" in done.stdout
     return root / "small.yaml", contents(root / "store")
 
 
@@ -156,7 +158,7 @@ def test_a_full_disk_is_named_and_loses_nothing(undisturbed, tmp_path):
         assert full.returncode == 1
         assert f"{tmp_path}: no space left" in full.stderr
         assert not list(tmp_path.glob("*--*/DONE"))
-        subprocess.run(["mount", "-o", "remount,size=100m", str(tmp_path)], check=True)
+        subprocess.run(["mount", "-o", "remount,size=500m", str(tmp_path)], check=True)
         done = run(path, tmp_path)
         assert done.returncode == 0, done.stderr
         assert contents(tmp_path) == expected
