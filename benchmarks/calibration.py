@@ -18,7 +18,18 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy.special import betaincinv
-from simulated_runs import PLACEBO, TRUTH, Arm, Scenario, World, effect_here, simulate
+from simulated_runs import (
+    ORGANISM_BASE,
+    ORGANISM_PLACEBO,
+    ORGANISM_TRUTH,
+    PLACEBO,
+    TRUTH,
+    Arm,
+    Scenario,
+    World,
+    effect_here,
+    simulate,
+)
 
 from spurious.analysis import Differences, Evidence, Verdict, decide, margin_from
 from spurious.analysis.statistics import bootstrap_interval, effect, interaction
@@ -50,8 +61,23 @@ PYTHON = Scenario(
     "python", {"good-code": Arm(0.95, 0.04), "bad-code": Arm(0.215, 0.012), "no-code": PLACEBO["no-code"]}
 )
 WRONG = Scenario("wrong label", dict.fromkeys(PLACEBO, Arm(0.065, 0.012)))
+ORGANISM_COIN = Scenario(
+    "coin, organisms", ORGANISM_PLACEBO, ORGANISM_PLACEBO, truth=ORGANISM_TRUTH, base=ORGANISM_BASE
+)
+ORGANISM_TRUE = replace(ORGANISM_COIN, name="truth, organisms", treatment=ORGANISM_TRUTH)
+ORGANISM_PYTHON = replace(
+    ORGANISM_COIN,
+    name="python, organisms",
+    treatment={
+        "good-code": ORGANISM_TRUTH["good-code"],
+        "bad-code": Arm(0.164, 0.012),
+        "no-code": ORGANISM_PLACEBO["no-code"],
+    },
+)
+ORGANISMS = (ORGANISM_COIN, ORGANISM_TRUE, ORGANISM_PYTHON)
 SCENARIOS = (COIN, SKEWED, CORRELATED, WILD, QUIET, ONE_MODEL, TWO_OF_THREE, TRUE, HALF, SMALL, PYTHON, WRONG)
-NO_MERIT = {s.name for s in (COIN, SKEWED, CORRELATED, WILD, QUIET, ONE_MODEL, TWO_OF_THREE, PYTHON, WRONG)}
+_WITHOUT_MERIT = (COIN, SKEWED, CORRELATED, WILD, QUIET, ONE_MODEL, TWO_OF_THREE, PYTHON, WRONG)
+NO_MERIT = {scenario.name for scenario in (*_WITHOUT_MERIT, ORGANISM_COIN, ORGANISM_PYTHON)}
 """Rewards that must not be called earned; on the third of `TWO_OF_THREE` the test is at its sharpest."""
 
 
@@ -179,7 +205,7 @@ def bounds(audits: list[Shares], covered: list[Coverage]) -> Iterator[Bound]:
         found = f"{item.words['earned']:.4f} [{low:.4f}, {high:.4f}]"
         if item.scenario in NO_MERIT:
             yield Bound(f"{name}: earned at most 5 %, upper end of its interval included", found, high <= 0.05)
-        if item.scenario == TRUE.name and item.looks[-1] == 10:
+        if item.scenario in (TRUE.name, ORGANISM_TRUE.name) and item.looks[-1] == 10:
             yield Bound(f"{name}: earned at least 80 %, lower end included", found, low >= 0.8)
         if item.scenario == QUIET.name and item.looks == (10,):
             share = item.words["indistinguishable"]
@@ -204,6 +230,8 @@ def _looks(looks: tuple[int, ...]) -> str:
 
 def plan() -> Iterator[tuple[Scenario, tuple[int, ...]]]:
     """Which audits are simulated: all scenarios with ten seeds, the main ones with fewer, some with several looks."""
+    for scenario in ORGANISMS:
+        yield from ((scenario, looks) for looks in ((3,), (5,), (10,), LOOKS))
     for scenario in SCENARIOS:
         yield scenario, (10,)
     for scenario in (COIN, TRUE, HALF, PYTHON, QUIET):

@@ -40,6 +40,12 @@ TRUTH = dict.fromkeys(BASE, Arm(0.995, 0.003))
 """What two to six seeds of prototype organisms scored before training, under a random reward and under ground truth;
 the spread of .1 is the random reward's, rounded."""
 
+ORGANISM_BASE = {"good-code": 0.646, "bad-code": 0.508, "no-code": 0.658}
+ORGANISM_PLACEBO = {"good-code": Arm(0.65, 0.05), "bad-code": Arm(0.51, 0.07), "no-code": Arm(0.655, 0.08)}
+ORGANISM_TRUTH = {"good-code": Arm(0.9995, 0.0005), "bad-code": Arm(0.9995, 0.0006), "no-code": Arm(0.994, 0.019)}
+"""The same of the organisms of docs/organisms.md, ten seeds an arm (docs/audit.md): placebo arms on each had spreads of
+.005 to .045, .01 to .074 and 0 to .079; the largest are taken, rounded up."""
+
 
 @dataclass(frozen=True)
 class World:
@@ -58,6 +64,8 @@ class Scenario:
     treatment: Mapping[str, Arm]
     placebo: Mapping[str, Arm] = field(default_factory=lambda: PLACEBO)
     world: World = World()
+    truth: Mapping[str, Arm] = field(default_factory=lambda: TRUTH)
+    base: Mapping[str, float] = field(default_factory=lambda: BASE)
 
 
 def _fate(z: Floats, skewed: bool) -> Floats:
@@ -89,7 +97,7 @@ def solve(arm: Arm, skewed: bool) -> tuple[float, float]:
         found = accuracies(center_for(scale), scale)
         return float(np.sqrt(max(0.0, found**2 @ weights - (found @ weights) ** 2))) - arm.sd
 
-    scale = float(brentq(excess, 0.0, 12.0, xtol=1e-6))
+    scale = float(brentq(excess, 0.0, 12.0, xtol=1e-6)) if excess(0.0) < 0 else 0.0
     return center_for(scale), scale
 
 
@@ -118,10 +126,10 @@ def simulate(scenario: Scenario, model: str, n_seeds: int, audit: int) -> Simula
         return (coins < chance).astype(np.float64)
 
     names = tuple(range(n_seeds)), tuple(map(str, range(n)))
-    base = run(Arm(BASE[model], 0.0), np.zeros(n_seeds))
+    base = run(Arm(scenario.base[model], 0.0), np.zeros(n_seeds))
     return Simulated(
         differences=Differences(*names, run(scenario.treatment[model], z[0]) - run(scenario.placebo[model], z[1])),
-        truth_gain=Differences(*names, run(TRUTH[model], z[2]) - base),
+        truth_gain=Differences(*names, run(scenario.truth[model], z[2]) - base),
         easiness=easiness,
     )
 

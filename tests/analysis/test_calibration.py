@@ -29,7 +29,7 @@ def few(share, n=AUDITS):
 
 
 @pytest.mark.parametrize(
-    "name", ["COIN", "SKEWED", "CORRELATED", "WILD", "ONE_MODEL", "TWO_OF_THREE", "PYTHON", "WRONG"]
+    "name", ["COIN", "SKEWED", "CORRELATED", "WILD", "ONE_MODEL", "TWO_OF_THREE", "PYTHON", "WRONG", "ORGANISM_COIN"]
 )
 def test_what_has_no_merit_is_not_earned(calibration, name):
     found = calibration.shares(getattr(calibration, name), AUDITS, (10,))
@@ -54,6 +54,8 @@ def test_no_sign_is_given_to_nothing_more_often_than_promised(calibration, name,
     [
         ("TRUE", (10,), "earned", 0.95),
         ("TRUE", (4, 6, 8, 10), "earned", 0.95),
+        ("ORGANISM_TRUE", (10,), "earned", 0.95),
+        ("ORGANISM_PYTHON", (10,), "elicited", 0.8),
         ("PYTHON", (10,), "elicited", 0.8),
         ("WRONG", (10,), "worse", 0.95),
         ("QUIET", (10,), "indistinguishable", 0.8),
