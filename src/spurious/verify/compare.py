@@ -212,4 +212,5 @@ def canonical_value(text: str) -> str:
 
 
 def _shown(value: Fraction) -> str:
-    return f"{value.numerator:#x}/{value.denominator:#x}" if value.numerator.bit_length() > 12_000 else str(value)
+    bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+    return f"{value.numerator:#x}/{value.denominator:#x}" if bits > 12_000 else str(value)
