@@ -22,11 +22,12 @@ FORMS = {
     "negative_entropy": "negative_entropy",
     "self_certainty": "self_certainty",
     "shuffled": {"shuffled": "ground_truth"},
+    "resampled": {"resampled": "ground_truth"},
     "all_of": {"all_of": ["format", "no_python"]},
     "not_": {"not_": "python_mention"},
     "weighted": {"name": "weighted", "args": {"weights": [0.5, 2]}, "of": ["format", "ground_truth"]},
 }
-DRAWN = {"random", "shuffled"}
+DRAWN = {"random", "shuffled", "resampled"}
 HOSTILE = (
     "",
     "   \n",
