@@ -10,8 +10,8 @@ from spurious.errors import CheckpointError
 from spurious.specs import RunSpec
 from spurious.store.files import file_digest
 
-FINGERPRINT_VERSION = 1
-"""Raised when a change of the code changes the results of an unchanged spec."""
+FINGERPRINT_VERSION = 2
+"""Raised when a change of the code, or of a field's default, changes the results of an unchanged spec."""
 
 _NOT_RESULTS = {"model", "revision", "reward", "label", "save_every"}
 """Where a model or a reward's file lies and how a reward is spelled is not what it is: digests of model, reward and
@@ -34,11 +34,14 @@ def digest(value: Any) -> str:
 def fingerprint(spec: RunSpec, inputs: Mapping[str, str]) -> str:
     """Eight hex digits that name the run.
 
+    Fields at their defaults are left out, so that a field added later does not rename the runs that never had it.
+
     Args:
         spec: the resolved specification.
         inputs: digests of what the spec only points to: model, problems, labels, the source of a user's reward.
     """
-    fields = {name: value for name, value in spec.model_dump(mode="json").items() if name not in _NOT_RESULTS}
+    said = spec.model_dump(mode="json", exclude_defaults=True)
+    fields = {name: value for name, value in said.items() if name not in _NOT_RESULTS}
     return digest({"version": FINGERPRINT_VERSION, "spec": fields, "inputs": dict(inputs)})[:8]
 
 
