@@ -71,6 +71,17 @@ def test_rewards_without_signal_leave_the_weights_bit_identical(organism_dir, tm
     train(spec(organism_dir, reward=reward), tmp_path / "r")
     assert same(weights(final(tmp_path / "r")), weights(organism_dir))
     assert metrics(tmp_path / "r")[0]["groups/signal"] == 0
+    assert metrics(tmp_path / "r")[0]["update/norm"] == 0
+
+
+def test_the_update_norm_is_how_far_the_weights_went(organism_dir, tmp_path):
+    train(spec(organism_dir, steps=1), tmp_path / "r")
+    start, end = weights(organism_dir), weights(final(tmp_path / "r"))
+    change = torch.cat([(end[name].double() - start[name].double()).flatten() for name in start])
+    (row,) = metrics(tmp_path / "r")
+    assert row["update/norm"] == pytest.approx(float(change.norm()), rel=1e-6)
+    # Adam's first step is lr in every weight that has a gradient at all: two updates go at most twice as far.
+    assert 0 < row["update/norm"] <= 2 * 5e-5 * len(change) ** 0.5 * (1 + 1e-3)
 
 
 def test_one_update_on_recomputed_logprobs_has_ratio_exactly_one(organism_dir, tmp_path):

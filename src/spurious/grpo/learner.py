@@ -3,12 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from spurious.errors import NumericalError, StoreError
 from spurious.grpo.batch import Minibatch, minibatch, updates
@@ -51,7 +52,11 @@ class Learner:
             self._restore(checkpoint)
 
     def learn(self, step: int, scored: Sequence[Scored], advantages: Tensor) -> dict[str, Any]:
-        """Take the M updates of rollout batch `step` and return its diagnostics."""
+        """Take the M updates of rollout batch `step` and return its diagnostics.
+
+        `update/norm` among them is the 2-norm of the whole change of the weights, so that a step can be seen to be
+        large where its signal was small (Adam scales a rare gradient up, and momentum moves on without any).
+        """
         grpo = self.spec.grpo
         parts = updates(
             len(scored),
@@ -62,13 +67,14 @@ class Learner:
         )
         batches = [self._micro_batches(scored, advantages, part) for part in parts]
         diagnostics = Diagnostics(grpo)
+        before = snapshot(self.policy.model)
         for m, micro in enumerate(batches):
             set_learning_rate(self.optimizer, self._learning_rate(step, m))
             if micro:
                 self._update(micro, diagnostics)
             else:
                 null_update(self.optimizer, grpo.null_updates)
-        return diagnostics.finish()
+        return {**diagnostics.finish(), "update/norm": moved(self.policy.model, before)}
 
     def kl_to_start(self, groups: Sequence[Group]) -> float | None:
         """k3 estimate, in nats a token, of how far the sampling policy has moved; one completion of each group."""
@@ -159,6 +165,17 @@ class Learner:
     def _learning_rate(self, step: int, m: int) -> float:
         each = self.spec.grpo.updates_per_rollout
         return learning_rate(self.spec.grpo, step * each + m, self.spec.steps * each)
+
+
+def snapshot(model: nn.Module) -> list[Tensor]:
+    """A copy of the weights that are trained, in main memory: a graphics card may have no room for a second one."""
+    return [weights.detach().to("cpu", copy=True) for weights in model.parameters() if weights.requires_grad]
+
+
+def moved(model: nn.Module, before: Sequence[Tensor]) -> float:
+    """The 2-norm of what has been added to the trained weights since `before`, a `snapshot` of the same model."""
+    trained = [weights.detach().to("cpu") for weights in model.parameters() if weights.requires_grad]
+    return sqrt(sum(float((new - old).double().square().sum()) for new, old in zip(trained, before, strict=True)))
 
 
 def computing(spec: RunSpec, policy: Policy) -> torch.autocast:
