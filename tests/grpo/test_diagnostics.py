@@ -197,6 +197,34 @@ def test_estimated_bias_is_the_formula_and_realized_is_what_the_loss_lost(seed: 
     assert bias["realized"] == pytest.approx(pushed(0.2, 0.28) - pushed(None, None), abs=1e-9)
 
 
+def toy_tokens(actions: Tensor, advantages: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    """One token a completion, of a policy over three: old .85, .1, .05; new .6, .25, .15; ratios .71, 2.5 and 3."""
+    old, new = doubles([0.85, 0.1, 0.05]), doubles([0.6, 0.25, 0.15])
+    return {
+        "logprobs": new.log()[actions],
+        "old_logprobs": old.log()[actions],
+        "advantages": advantages,
+        "weights": weights,
+    }
+
+
+def test_the_estimator_recovers_the_exact_bias_of_an_enumerable_policy() -> None:
+    # A fair coin pays +1 or -1, so mu is 1/2. Low: .5 x .6 of the first action; high: -.5 x (.25 + .15) of the others.
+    exact = {"expected_low": 0.3, "expected_high": -0.2, "expected": 0.1, "realized": 0.1}
+    actions = torch.arange(3).repeat(2)
+    coin = doubles([1, 1, 1, -1, -1, -1])
+    enumerated = toy_tokens(actions, coin, doubles([0.85, 0.1, 0.05]).repeat(2) / 2)
+    assert update_bias(measure(**enumerated, clip_low=0.2, clip_high=0.2)) == pytest.approx(exact)
+
+    n = 100_000  # now from completions alone, drawn from the old policy
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.multinomial(doubles([0.85, 0.1, 0.05]), n, replacement=True, generator=generator)
+    paid = 2.0 * torch.randint(2, (n,), generator=generator).double() - 1
+    sampled = toy_tokens(drawn, paid, torch.full((n,), 1 / n, dtype=torch.float64))
+    # The largest standard error, that of `realized`, is below 1.1 / sqrt(n).
+    assert update_bias(measure(**sampled, clip_low=0.2, clip_high=0.2)) == pytest.approx(exact, abs=4 * 1.1 / n**0.5)
+
+
 def test_check_finite_says_where() -> None:
     check_finite("fine", torch.tensor([1.0, -1e30]))
     with pytest.raises(NumericalError, match=r"loss: 2 of 4 not finite, the first is nan at position 1"):
