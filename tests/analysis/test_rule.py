@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spurious.analysis import Differences, Evidence, decide, margin_from
+from spurious.analysis import Differences, Evidence, Outcomes, compare, decide, margin_from, sign_of
 from spurious.analysis.rule import holm_levels
 from spurious.analysis.spending import nominal_levels
 from spurious.analysis.statistics import holm
@@ -38,13 +39,13 @@ UP, DOWN, NONE, VAGUE = model(0.2), model(-0.2), model(0.0), model(0.0, spread=0
         ((UP, model(0.4)), "earned", ["+", "+"]),  # of different size, and still earned
         ((UP, DOWN, NONE), "elicited", ["+", "-", "equivalent"]),
         ((UP, NONE), "elicited", ["+", "equivalent"]),
-        ((UP, VAGUE), "underpowered", ["+", "unclear"]),  # significant here, not there: no difference shown
+        ((UP, VAGUE), "underpowered", ["+", "undecided"]),  # significant here, not there: no difference shown
         ((DOWN, NONE), "worse", ["-", "equivalent"]),
-        ((DOWN, VAGUE), "worse", ["-", "unclear"]),
+        ((DOWN, VAGUE), "worse", ["-", "undecided"]),
         ((NONE, NONE, NONE), "indistinguishable", ["equivalent"] * 3),
-        ((NONE, VAGUE), "underpowered", ["equivalent", "unclear"]),
-        ((NONE, model(0.0, margin=None)), "underpowered", ["equivalent", "unclear"]),
-        ((model(0.02, 0.01), VAGUE), "underpowered", ["+", "unclear"]),
+        ((NONE, VAGUE), "underpowered", ["equivalent", "undecided"]),
+        ((NONE, model(0.0, margin=None)), "underpowered", ["equivalent", "undecided"]),
+        ((model(0.02, 0.01), VAGUE), "underpowered", ["+", "undecided"]),
     ],
 )
 def test_the_published_rule(evidence, word, expected):
@@ -63,7 +64,7 @@ def test_a_small_effect_on_one_model_is_still_indistinguishable_when_all_interva
 def test_elicited_takes_a_pair_of_a_helped_and_a_failed_model():
     helped, open_, hurt = model(0.3, 0.02), model(0.1, 0.2), model(-0.3, 0.05)
     verdict = decide({"open": open_, "hurt": hurt})
-    assert signs(verdict) == ["unclear", "-"]
+    assert signs(verdict) == ["undecided", "-"]
     assert verdict.interactions[0].significant  # and still nobody was helped
     assert verdict.word == "worse"
     assert decide({"open": open_, "helped": helped, "hurt": hurt}).word == "elicited"
@@ -72,7 +73,7 @@ def test_elicited_takes_a_pair_of_a_helped_and_a_failed_model():
 def test_a_smaller_gain_elsewhere_is_not_elicitation():
     # The interaction is significant, yet on b a gain of .1 is as likely as not: seeds are missing, not merit.
     verdict = decide({"a": model(0.4, 0.02), "b": model(0.1, 0.2)})
-    assert signs(verdict) == ["+", "unclear"]
+    assert signs(verdict) == ["+", "undecided"]
     assert verdict.interactions[0].significant
     assert not verdict.models[1].gain_excluded
     assert verdict.word == "underpowered"
@@ -93,7 +94,7 @@ def test_an_early_look_says_worse_only_when_no_gain_can_come():
     hurt, open_ = model(-0.5, 0.01, n=4), model(0.1, 0.2, n=4)
     assert decide({"hurt": hurt, "open": open_}).word == "worse"
     early = decide({"hurt": hurt, "open": open_}, looks=(4, 10))
-    assert (signs(early), early.word, early.next_look) == (["-", "unclear"], "underpowered", 10)
+    assert (signs(early), early.word, early.next_look) == (["-", "undecided"], "underpowered", 10)
     assert decide({"hurt": hurt}, looks=(4, 10)).word == "worse"
 
 
@@ -103,7 +104,7 @@ def test_holm_is_over_models_and_interactions_are_a_family_of_their_own():
     lone = Evidence(dataclasses.replace(weak.differences, values=weak.differences.values + 0.075), None)
     assert 0.017 < decide({"a": lone}).models[0].p < 0.05
     assert signs(decide({"a": lone})) == ["+"]
-    assert signs(decide({"a": lone, "b": VAGUE, "c": VAGUE})) == ["unclear"] * 3
+    assert signs(decide({"a": lone, "b": VAGUE, "c": VAGUE})) == ["undecided"] * 3
 
 
 @given(st.lists(st.integers(0, 100).map(lambda i: i / 1000), min_size=1, max_size=6))
@@ -140,7 +141,7 @@ def test_for_several_looks_the_levels_are_the_closed_test(ps, look):
 def test_one_or_two_seeds_decide_nothing(n):
     verdict = decide({"a": model(0.9, 0.0, n=n), "b": model(0.9, 0.0, n=n)})
     assert verdict.word == "underpowered"
-    assert signs(verdict) == ["unclear", "unclear"]
+    assert signs(verdict) == ["undecided", "undecided"]
     assert any("three are the least" in sentence for sentence in verdict.sentences)
 
 
@@ -258,3 +259,23 @@ def test_turning_the_arms_around_turns_the_signs_around(shapes, n):
     }
     swap = {"+": "-", "-": "+"}
     assert [swap.get(sign, sign) for sign in signs(decide(turned))] == signs(decide(evidence))
+
+
+@pytest.mark.parametrize(
+    ("values", "margin", "adjusted", "sign"),
+    [
+        ([0.10, 0.12, 0.11], 0.03, 0.05, "+"),
+        ([-0.10, -0.12, -0.11], 0.03, 0.05, "-"),
+        ([0.10, 0.12, 0.11], 0.03, 0.051, "undecided"),  # significant alone, not among what was declared with it
+        ([0.010, 0.012, 0.011], 0.03, 0.2, "equivalent"),
+        ([0.010, 0.012, 0.011], 0.03, 0.01, "+"),  # an effect that is shown is not called none for being small
+        ([0.010, 0.012, 0.011], None, 0.2, "undecided"),
+        ([0.10, 0.12], 0.03, 0.001, "undecided"),
+        ([0.010, 0.0101], 0.03, 1.0, "undecided"),
+    ],
+)
+def test_the_sign_of_a_comparison(values, margin, adjusted, sign):
+    problems = tuple(f"p{i}" for i in range(4))
+    treatment = Outcomes(tuple(range(len(values))), problems, np.repeat(np.array(values)[:, None], 4, axis=1), 1, None)
+    placebo = replace(treatment, means=np.zeros_like(treatment.means))
+    assert sign_of(compare(treatment, placebo, seed=0, margin=margin), adjusted) == sign

@@ -2,7 +2,7 @@
 
 from spurious.analysis.comparison import Comparison, Family, compare, compare_family
 from spurious.analysis.outcomes import CORRECT, Differences, Outcomes, outcome, paired_differences, read_outcomes
-from spurious.analysis.rule import decide, margin_from
+from spurious.analysis.rule import decide, margin_from, sign_of
 from spurious.analysis.verdicts import Evidence, ModelVerdict, Verdict, Wording
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "outcome",
     "paired_differences",
     "read_outcomes",
+    "sign_of",
 ]

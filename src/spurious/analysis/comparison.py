@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from spurious.analysis.outcomes import Differences, Outcomes, paired_differences
+from spurious.analysis.signs import Signs, median_interval, signs
 from spurious.analysis.statistics import (
     Estimate,
     benjamini_hochberg,
@@ -68,6 +69,12 @@ class Comparison:
     difference: float
     by_seed: tuple[tuple[int, float], ...]
     """Every seed and its difference."""
+    median: float
+    """Over seeds, of their differences."""
+    median_interval: tuple[float, float] | None
+    """At least 95 %, from order statistics; None with fewer than six seeds."""
+    signs: Signs
+    """How many seeds went up and down, and the sign test."""
     interval: tuple[float, float] | None
     """95 % t interval, over seeds, or over problems where `basis` says so; None with one seed and one problem."""
     basis: Literal["seeds", "problems"]
@@ -143,6 +150,9 @@ def compare(
         placebo=float(placebo.means.mean()),
         difference=differences.mean,
         by_seed=tuple(zip(differences.seeds, map(float, differences.by_seed), strict=True)),
+        median=float(np.median(differences.by_seed)),
+        median_interval=median_interval(differences.by_seed),
+        signs=signs(differences.by_seed),
         interval=estimate.interval() if estimate else None,
         basis=estimate.basis if estimate else "problems",
         bootstrap=bootstrap_interval(differences, seed=seed, draws=draws) if many else None,

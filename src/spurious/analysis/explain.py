@@ -50,7 +50,7 @@ def _reading(model: ModelVerdict, wording: Wording) -> str:
         return f"it helps{small}"
     if model.sign == "-":
         return "it hurts"
-    if model.gain_excluded and model.sign == "unclear":
+    if model.gain_excluded and model.sign == "undecided":
         return f"a gain is excluded (below {model.margin or 0.0:.3f}), harm is not shown"
     if model.margin is None:
         return f"not decided, and no margin for 'no effect' because {wording.no_margin}"

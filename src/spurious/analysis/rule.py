@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+from spurious.analysis.comparison import Comparison
 from spurious.analysis.explain import sentences
 from spurious.analysis.outcomes import Differences
 from spurious.analysis.spending import nominal_levels
@@ -46,6 +47,19 @@ def margin_from(truth_gain: Differences) -> float | None:
         return None
     gain = effect(truth_gain)
     return MARGIN_SHARE * gain.mean if gain.interval(0.10)[0] > 0 else None
+
+
+def sign_of(comparison: Comparison, adjusted: float, alpha: float = 0.05) -> Sign:
+    """What one declared comparison of a study says, in one sign.
+
+    `+` and `-` where p, adjusted for all comparisons declared with it, is at most alpha; else `equivalent` where the
+    effect lies within the declared margin (TOST at 5 %); else `undecided`, and always so below three seeds.
+    """
+    if comparison.n_seeds < MIN_SEEDS:
+        return "undecided"
+    if adjusted <= alpha:
+        return "+" if comparison.difference > 0 else "-"
+    return "equivalent" if comparison.equivalence is not None and comparison.equivalence.shown else "undecided"
 
 
 def decide(
@@ -128,7 +142,7 @@ def _model_verdict(
     low, high = estimate.interval(level(2 * alpha))
     enough = len(item.differences.seeds) >= MIN_SEEDS
     within = enough and item.margin is not None and -item.margin <= low and high <= item.margin
-    sign: Sign = "equivalent" if within else "unclear"
+    sign: Sign = "equivalent" if within else "undecided"
     if enough and estimate.p <= asked:
         sign = "+" if estimate.mean > 0 else "-"
     return ModelVerdict(

@@ -8,7 +8,7 @@ from spurious.analysis.outcomes import Differences
 Word = Literal["earned", "elicited", "worse", "indistinguishable", "underpowered"]
 """What a reward did beyond its matched placebo; docs/statistics.md has the rule."""
 
-Sign = Literal["+", "-", "equivalent", "unclear"]
+Sign = Literal["+", "-", "equivalent", "undecided"]
 """One model's part: better than the placebo, worse, the same within the margin, or not known."""
 
 

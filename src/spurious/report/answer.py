@@ -14,8 +14,6 @@ from spurious.report.material import Material, Outcome
 BASE = "base"
 """How the model before training is called; its rows are those of step 0."""
 
-SIGNIFICANT = 0.05
-
 
 @dataclass(frozen=True, slots=True)
 class Unit:

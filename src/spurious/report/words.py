@@ -1,7 +1,11 @@
 """The answer in sentences. A gain is never said without its base, its placebo and its interval."""
 
-from spurious.report.answer import BASE, SIGNIFICANT, Answer, Effect, Level, gain_over_base
+from spurious.analysis import sign_of
+from spurious.analysis.verdicts import Sign
+from spurious.report.answer import BASE, Answer, Effect, Level, gain_over_base
 from spurious.report.material import Material
+
+_SIGNS: dict[Sign, str] = {"+": "better", "-": "worse", "equivalent": "no effect", "undecided": "not told apart"}
 
 
 def headline(material: Material, answer: Answer | None) -> str:
@@ -28,12 +32,7 @@ def verdict_word(effect: Effect) -> str:
     """One effect in two or three words."""
     if effect.comparison.scope == "this run only":
         return "this run only"
-    if effect.p <= SIGNIFICANT:
-        return "better" if effect.comparison.difference > 0 else "worse"
-    equivalence = effect.comparison.equivalence
-    if equivalence is not None and equivalence.shown:
-        return "no effect"
-    return "not told apart"
+    return _SIGNS[sign_of(effect.comparison, effect.p)]
 
 
 def _clause(answer: Answer, effect: Effect) -> str:
