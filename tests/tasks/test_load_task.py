@@ -13,7 +13,10 @@ from spurious.tasks.mathsets import MATH_SETS
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"name": "nope"}, r"task: 'nope' is unknown; there are chain, calculation, math500, .*gym:<dataset>"),
+        (
+            {"name": "nope"},
+            r"task: 'nope' is unknown; there are chain, program, ordering, calculation, math500, .*gym:<dataset>",
+        ),
         ({"name": "chain", "template": "nope"}, r"template: 'nope' is unknown"),
         ({"name": "chain", "args": {"bogus": 1}}, r"task chain, args\.bogus: .*its arguments are steps, size, seed"),
         ({"name": "chain", "args": {"steps": "many"}}, r"task chain, args\.steps: .*\(got 'many'\)"),
@@ -29,7 +32,7 @@ def test_wrong_requests_name_the_field_and_what_exists(spec, message):
 
 def test_every_generated_task_has_its_two_splits():
     generated = [name for name in TASKS if has_splits(name)]
-    assert generated == ["chain", "calculation"]
+    assert generated == ["chain", "program", "ordering", "calculation"]
     for name in generated:
         train, test = (load_task(TaskSpec(name=name, args={"split": split, "size": 50})) for split in ("train", "test"))
         assert not {p.id for p in train.problems} & {p.id for p in test.problems}
