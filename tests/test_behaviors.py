@@ -22,6 +22,9 @@ def test_a_code_answer_in_full():
         "steps": 0.0,
         "self_check": False,
         "backtracking": False,
+        "trace": False,
+        "deduction": False,
+        "spelled_out": False,
         "repetition": False,
         "non_ascii": 0.0,
         "other_scripts": 0.0,
@@ -185,6 +188,10 @@ HOSTILE = {
     "letme": "let me ",
     "surrogates": "\ud800",
     "chinese": "中",
+    "values": "x=1\nx='",
+    "names": "Ann, ",
+    "letters": "a ",
+    "quoted letters": "'a'-",
 }
 
 
@@ -194,3 +201,61 @@ def test_a_hostile_megabyte_is_measured_in_seconds(kind):
     start = time.perf_counter()
     measure(text)
     assert time.perf_counter() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("", False),
+        ("key='3142'\nkey='2413'\nThe answer is 2413.", True),
+        ("x = 3\ny = 4\n  x = 7\n", True),
+        ('s = "ab"\ns = [1, 2]', True),
+        ("x = -1.5\r\nx = 2", False),
+        ("x = 3\ny = 4\nz = 7", False),
+        ("x=3\nx+=4 #7\nx*=7 #9", False),
+        ("x = y + 1\nx = x + 2", False),
+        ("so x = 3\nand x = 4", False),
+        ("x = 3, x = 4", False),
+    ],
+)
+def test_a_trace_says_the_value_of_one_name_again(text, there):
+    assert behaviors.trace(text) is there
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("", False),
+        ("Ann, Bob; Cid, Ann, Bob. The answer is Cid.", True),
+        ("First Ann, Bob.\nThen Dan, Ann, Eve, Bob.", True),
+        ("Ann, Bob; Ann, Bob.", False),
+        ("Cid, Ann, Bob; Ann, Bob.", False),
+        ("Ann, Bob; Cid, Dan; Cid, Ann, Bob", False),
+        ("First comes Ann, then Bob, then Cid.", False),
+        ("Ann and Bob; Cid and Ann and Bob", False),
+        ("Ann,Bob; Cid,Ann,Bob", False),
+    ],
+)
+def test_a_deduction_adds_to_its_list_of_names(text, there):
+    assert behaviors.deduction(text) is there
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("", False),
+        ("d-e-s-k", True),
+        ("It is spelled d, e, s, k.", True),
+        ("K S E D", True),
+        ("'d', 'e', 's', 'k'", True),
+        ("d - e - s - k", True),
+        ("a, b and c", False),
+        ("I am a b c", False),
+        ("x-ray, t-shirt, e-mail, a-b", False),
+        ("d-e-sk", False),
+        ("d-e-s-ks", False),
+        ("desk", False),
+    ],
+)
+def test_four_letters_in_a_row_are_spelled_out(text, there):
+    assert behaviors.spelled_out(text) is there

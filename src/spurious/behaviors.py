@@ -37,6 +37,14 @@ _BOX_OPENING = re.compile(r"\\(?:boxed|fbox)\s{0,8}\{")
 _STEP = re.compile(
     r"^[ \t]{0,8}(?:[*#]{1,6}[ \t]{0,4})?(?:step[ \t]{1,4})?\d{1,3}[.:)](?=[\s*])", re.IGNORECASE | re.MULTILINE
 )
+_LITERAL = r"(?:-?\d{1,32}(?:\.\d{1,32})?|'[^'\n]{0,64}'|\"[^\"\n]{0,64}\"|\[[^\[\]\n]{0,64}\])"
+_VALUE = re.compile(
+    rf"^[ \t]{{0,16}}([A-Za-z_]\w{{0,31}})[ \t]{{0,4}}=[ \t]{{0,4}}{_LITERAL}[ \t]{{0,16}}$", re.MULTILINE
+)
+_NAME = r"[A-Z][a-z]{1,24}"
+_NAMES = re.compile(rf"(?<![A-Za-z]){_NAME}(?:, {_NAME})+(?![A-Za-z])")
+_LETTER = r"['\"]?[A-Za-z]['\"]?"
+_SPELLED = re.compile(rf"(?<![A-Za-z'\"]){_LETTER}(?:(?:,? | ?- ?|,){_LETTER}){{3,}}(?![A-Za-z])")
 _SENTENCE_END = re.compile(r"[\n\r]+|(?<=[.!?。！？])\s+")
 _OTHER_SCRIPTS = re.compile(
     "[\u0400-\u052f\u0530-\u058f\u0590-\u05ff\u0600-\u06ff\u0900-\u0dff\u0e00-\u0eff\u10a0-\u10ff"
@@ -113,6 +121,28 @@ def self_check(text: str) -> bool:
 def backtracking(text: str) -> bool:
     """Whether the text takes a thought back: 'wait', 'actually', 'on second thought'."""
     return _BACKTRACK.search(text) is not None
+
+
+def trace(text: str) -> bool:
+    """Whether the text follows a value: two lines or more say `name = literal` of one name, as a trace of a program."""
+    counts = Counter(match.group(1) for match in _VALUE.finditer(text))
+    return any(count >= 2 for count in counts.values())
+
+
+def deduction(text: str) -> bool:
+    """Whether the text builds an order: a list of names (`Ann, Bob`), and right after it one with the same and more."""
+    last: frozenset[str] = frozenset()
+    for match in _NAMES.finditer(text):
+        names = frozenset(match.group().split(", "))
+        if last and last < names:
+            return True
+        last = names
+    return False
+
+
+def spelled_out(text: str) -> bool:
+    """Whether four or more single letters stand in a row, as when a word is spelled: `d-e-s-k`, `d, e, s, k`."""
+    return _SPELLED.search(text) is not None
 
 
 def repetition(text: str) -> bool:
@@ -199,6 +229,9 @@ BEHAVIORS: dict[str, Callable[[str], bool | float]] = {
         steps,
         self_check,
         backtracking,
+        trace,
+        deduction,
+        spelled_out,
         repetition,
         non_ascii,
         other_scripts,

@@ -17,6 +17,7 @@ FORMS = {
     "random": {"random": {"gamma": 0.5}},
     "python_mention": "python_mention",
     "no_python": "no_python",
+    "behavior": {"behavior": {"name": "trace"}},
     "no_repetition": "no_repetition",
     "constant": {"constant": {"value": 2}},
     "negative_entropy": "negative_entropy",
@@ -196,3 +197,18 @@ def test_confidence_rewards_refuse_a_silent_sampler(name, needed, group, draw):
     assert build(name).needs == {needed}
     with pytest.raises(RewardError, match=f"'p1'.*{needed}"):
         pay(build(name), group(["a", "b"], confidences=False), "4", draw)
+
+
+def test_a_named_behavior_is_paid_where_it_shows(group, draw):
+    texts = ["key='31'\nkey='13'\n", "key='31'", "say python"]
+    paid = {
+        name: pay(build_reward(RewardSpec(name="behavior", args={"name": name})), group(texts), "4", draw)
+        for name in ("trace", "code_reasoning")
+    }
+    assert paid == {"trace": (1.0, 0.0, 0.0), "code_reasoning": (0.0, 0.0, 1.0)}
+
+
+@pytest.mark.parametrize("name", ["steps", "characters", "no such", 3, None])
+def test_only_a_behavior_that_is_there_or_not_can_be_paid(name):
+    with pytest.raises(SpecError, match=r"reward: behavior: name must be one of code_reasoning, .*trace, .*, not"):
+        build_reward(RewardSpec(name="behavior", args={"name": name}))

@@ -61,6 +61,14 @@ def no_python() -> Reward:
     return not_(python_mention())
 
 
+def behavior(name: str) -> Reward:
+    """1 for a text that shows a behavior of `spurious.behaviors` that is there or not, such as `trace`, else 0."""
+    present = [known for known, detect in behaviors.BEHAVIORS.items() if isinstance(detect(""), bool)]
+    if name not in present:
+        raise SpecError(f"behavior: name must be one of {', '.join(present)}, not {name!r}")
+    return _detector(behaviors.BEHAVIORS[name])
+
+
 def no_repetition() -> Reward:
     """0 for a text stuck in a loop, else 1; `behaviors.repetition` defines a loop (the paper's figure 17)."""
     return not_(_detector(behaviors.repetition))
@@ -196,6 +204,7 @@ REWARDS: dict[str, Callable[..., Reward]] = {
         random,
         python_mention,
         no_python,
+        behavior,
         no_repetition,
         constant,
         negative_entropy,
