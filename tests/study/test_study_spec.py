@@ -43,7 +43,7 @@ def test_an_arm_changes_only_what_it_says(small):
         "no clip": {"role": "placebo", "reward": "random", "overrides": {"grpo": {"clip_high": None}}},
     }
     spec = resolve(small("m", arms=arms))
-    plain, no_clip = (spec.run_spec(arm, "m", None, 7) for arm in arms)
+    plain, no_clip = (spec.run_spec(arm, "organism", 7) for arm in arms)
     assert plain.grpo.clip_high == 0.2
     assert no_clip.grpo.clip_high is None
     assert no_clip.model_copy(update={"grpo": plain.grpo}) == plain
@@ -123,7 +123,7 @@ def test_a_profile_merges_base_and_arms_and_replaces_the_rest(small):
     assert list(spec.models) == ["big"]
     assert spec.seeds == (9,)
     assert list(spec.arms) == ["truth", "coin"]
-    truth, coin = (spec.run_spec(arm, "m", None, 9) for arm in spec.arms)
+    truth, coin = (spec.run_spec(arm, "big", 9) for arm in spec.arms)
     assert (truth.steps, truth.grpo.lr, truth.grpo.group_size) == (7, 1e-6, 4)
     assert (truth.extraction, coin.extraction) == ("strict", "lenient")
     with pytest.raises(SpecError, match=r"'huge'; there is big"):
@@ -144,3 +144,14 @@ def test_laying_over_leaves_the_base_alone():
     base = {"grpo": {"lr": 1.0}}
     merged(base, {"grpo": {"lr": 2.0}})
     assert base == {"grpo": {"lr": 1.0}}
+
+
+def test_a_model_brings_its_own_stop_strings(small):
+    study = small("m", models={"base": {"source": "m", "stop": ["<|im_end|>"]}, "other": "m"})
+    study["base"]["sampling"] = {"max_tokens": 8, "stop": ["\n\n", "<|im_end|>"]}
+    spec = resolve(study)
+    stopped, plain = (spec.run_spec("coin", model, 0) for model in ("base", "other"))
+    assert stopped.sampling.stop == plain.sampling.stop == ("\n\n", "<|im_end|>")
+    assert [bench.stop for bench in stopped.benches] == [("<|im_end|>",)]
+    assert [bench.stop for bench in plain.benches] == [()]
+    assert spec.run_spec("coin", "base", 0, "there").model == "there"

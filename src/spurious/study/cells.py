@@ -101,7 +101,7 @@ def expand(study: StudySpec, store: Path, data_dir: Path | None = None) -> list[
 def _planned(
     study: StudySpec, arm: str, model: str, seed: int, source: str, store: Path, sources: Inputs, *, known: bool
 ) -> Planned:
-    spec = study.run_spec(arm, source, study.models[model].revision, seed)
+    spec = study.run_spec(arm, model, seed, source)
     try:
         prepared = prepare(spec, sources, {})
     except InputError as error:

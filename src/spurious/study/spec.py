@@ -45,6 +45,8 @@ class ModelSpec(Spec):
     source: str = ""
     """A Hugging Face model directory, or a hub id."""
     revision: str | None = None
+    stop: tuple[str, ...] = ()
+    """Strings that end this model's completions, in training and on every benchmark, beside those said there."""
     organism: str = ""
     """A packaged recipe or a recipe file; built on demand into `<store>/organisms/<name>`."""
 
@@ -150,20 +152,26 @@ class StudySpec(Spec):
         }
         return tuple((arm, other) for arm in by_role["treatment"] for other in by_role["placebo"])
 
-    def run_spec(self, arm: str, model: str, revision: str | None, seed: int) -> RunSpec:
-        """The specification of one run; `model` is a directory or a hub id.
+    def run_spec(self, arm: str, model: str, seed: int, source: str | None = None) -> RunSpec:
+        """The specification of one run.
+
+        Args:
+            arm: by name.
+            model: by name.
+            seed: one of the study's or another.
+            source: the directory or hub id of the model; None: what the study says, which an organism has not.
 
         Raises:
             SpecError: the arm and the base do not make a run; the message names the field.
         """
-        chosen = self.arms[arm]
+        chosen, asked = self.arms[arm], self.models[model]
         fields = {
             **merged(self.base, chosen.overrides),
-            **{"model": model, "revision": revision, "seed": seed, "benches": self.benches},
+            **{"model": source or asked.source, "revision": asked.revision, "seed": seed, "benches": self.benches},
             **{"reward": chosen.reward, "label": chosen.label},
         }
         try:
-            return RunSpec.model_validate(fields)
+            return _stopped(RunSpec.model_validate(fields), asked.stop)
         except ValidationError as error:
             raise SpecError(_complaints(error, partial(_origin, self, arm))) from error
 
@@ -188,7 +196,7 @@ class StudySpec(Spec):
             if arm == other:
                 raise ValueError(f"compare.{arm}: an arm cannot be compared with itself")
         for arm in self.arms:
-            self._check_primary(arm, self.run_spec(arm, "model", None, self.seeds[0]))
+            self._check_primary(arm, self.run_spec(arm, next(iter(self.models)), self.seeds[0]))
         return self
 
     def _check_primary(self, arm: str, run: RunSpec) -> None:
@@ -243,6 +251,18 @@ def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
             value = merged(old, value)
         result[name] = value
     return result
+
+
+def _stopped(run: RunSpec, stop: tuple[str, ...]) -> RunSpec:
+    """The run with a model's own stop strings added wherever it samples."""
+
+    def added(old: tuple[str, ...]) -> dict[str, Any]:
+        return {"stop": tuple(dict.fromkeys((*old, *stop)))}
+
+    benches = tuple(bench.model_copy(update=added(bench.stop)) for bench in run.benches)
+    return run.model_copy(
+        update={"sampling": run.sampling.model_copy(update=added(run.sampling.stop)), "benches": benches}
+    )
 
 
 def _alike(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
