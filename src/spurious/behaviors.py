@@ -239,6 +239,9 @@ BEHAVIORS: dict[str, Callable[[str], bool | float]] = {
     )
 }
 
+PRESENT = tuple(name for name, detector in BEHAVIORS.items() if isinstance(detector(""), bool))
+"""The behaviors that are there or not; the others are counts, shares and lengths."""
+
 
 def measure(text: str) -> dict[str, bool | float]:
     """Return every behavior of one text, by name: a bool for present or absent, a float for a count or a share."""

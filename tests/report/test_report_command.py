@@ -46,6 +46,7 @@ def test_a_study_gets_a_page_in_its_folder(command, tmp_path):
         seeds=[0, 1],
         benches=[{"task": "chain"}],
         primary="accuracy@final on chain",
+        behavior="boxed",
     )
     write_study(tmp_path, declared, cells, done=4)
     home = folder(tmp_path, declared.name)
@@ -55,6 +56,7 @@ def test_a_study_gets_a_page_in_its_folder(command, tmp_path):
     html = (home / "report.html").read_text(encoding="utf-8")
     assert "On good-code, ground truth beats random by +30.0 points" in html
     assert "4 runs done" in html
+    assert "CC kept code" not in html
     assert f"spurious study run {home / 'study.yaml'} --store {tmp_path}" in html
 
 

@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 from report_store import PROBLEMS, STEPS
 
-from spurious.report import answer, figures
-from spurious.report.curves import LEARNING, training_curve
+from spurious.report import Habit, answer, figures
+from spurious.report.browser import completion_records
+from spurious.report.curves import learning, training_curve
 from spurious.report.figure import csv, slug
 from spurious.report.grades import grade_mix
+from spurious.report.habit import CODE
 from spurious.report.mechanism import clip_bounds, clip_fraction, histogram, ratio_histogram
 from spurious.report.palette import ARM_COLORS, PALETTES, arm_styles, inked
 from spurious.report.switches import contribution_rows, note, sankey, strategy_switches
@@ -47,7 +49,7 @@ def test_the_forest_draws_every_seed_the_mean_and_the_interval(drawn):
 
 def test_a_curve_has_a_band_a_mean_and_a_thin_raw_line_a_seed(material):
     styles = arm_styles(material.arms)
-    found = training_curve(material, LEARNING[0], "good-code", styles)
+    found = training_curve(material, learning(CODE)[0], "good-code", styles)
     mine = [trace for trace in found.data if trace["meta"]["arm"] == "random"]
     widths = [trace["line"]["width"] for trace in mine]
     assert widths == [1, 1, 1, 0, 2.5]
@@ -60,7 +62,7 @@ def test_what_was_not_measured_is_not_drawn(material):
     styles = arm_styles(material.arms)
     silent = material.metrics.with_columns(pl.lit(None, pl.Float64).alias("truth/accuracy"))
     bare = replace(material, metrics=silent.drop("ratio/histogram"))
-    assert training_curve(bare, LEARNING[0], "good-code", styles) is None
+    assert training_curve(bare, learning(CODE)[0], "good-code", styles) is None
     assert ratio_histogram(bare, "good-code", styles) is None
 
 
@@ -97,6 +99,41 @@ def test_shares_without_a_change_are_undefined_and_losses_say_so(material):
     assert lost.whole.net < 0
     assert "share of the loss" in note(lost)
     assert next(row for row in contribution_rows(lost) if row["subset"] == "CC")["share"] == "0.0 %"
+
+
+def test_figures_and_completions_follow_the_habit_that_was_declared(material):
+    code, box = pl.col("behavior/code_reasoning"), pl.col("behavior/boxed")
+    renamed = {
+        name: getattr(material, name).with_columns((1 - code).alias("behavior/boxed"))
+        for name in ("evals", "metrics", "completions")
+    }
+    other = replace(material, declared=replace(material.declared, habit=Habit("boxed")), **renamed)
+    by_code, by_box = ({(one.model, one.arm): one for one in strategy_switches(chosen)} for chosen in (material, other))
+    for place, one in by_box.items():
+        assert [one.whole[name].size for name in ("CC", "CL", "LC", "LL")] == [
+            by_code[place].whole[name].size for name in ("LL", "LC", "CL", "CC")
+        ]
+    drawn = sankey(by_box["good-code", "random"], arm_styles(material.arms)["random"])
+    assert {label.rsplit(" ", 2)[0] for label in drawn.data[0]["node"]["label"]} == {"boxed", "no boxed"}
+    assert "CC (kept boxed)" in drawn.description
+    curve = training_curve(other, learning(Habit("boxed"))[1], "good-code", arm_styles(material.arms))
+    assert curve.slug == "boxed-good-code"
+    assert (
+        curve.table["raw"].to_list()
+        == other.metrics.filter(pl.col("model") == "good-code")
+        .sort("arm", "seed", "step")
+        .select(100 * box)
+        .to_series()
+        .to_list()
+    )
+    assert {record["strategy"] for record in completion_records(material)} == {"code", "language"}
+    assert {record["strategy"] for record in completion_records(other)} == {"boxed", "no boxed"}
+
+
+def test_a_habit_that_was_not_measured_is_not_drawn(material):
+    other = replace(material, declared=replace(material.declared, habit=Habit("spelled_out")))
+    assert list(strategy_switches(other)) == []
+    assert training_curve(other, learning(Habit("spelled_out"))[1], "good-code", arm_styles(material.arms)) is None
 
 
 def test_histograms_add_up(material):

@@ -54,6 +54,7 @@ def test_an_arm_changes_only_what_it_says(small):
     ("changes", "words"),
     [
         ({"nope": 1}, ["nope"]),
+        ({"behavior": "characters"}, ["behavior", "code_reasoning", "trace", "not 'characters'"]),
         ({"base": {"task": "chain"}}, ["base.steps"]),
         ({"base": {"task": "chain", "steps": 1, "grpo": {"clip_hihg": 1}}}, ["base.grpo.clip_hihg"]),
         ({"base": {"task": "chain", "steps": 1, "seed": 3}}, ["base.seed"]),

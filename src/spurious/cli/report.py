@@ -64,7 +64,7 @@ def material(path: Path, store: Path) -> "tuple[Material, Path]":
 
 def _declared(study: "Study", path: Path, home: Path) -> "Declared":
     from spurious.analysis import outcome
-    from spurious.report import Declared, Outcome
+    from spurious.report import Declared, Habit, Outcome
     from spurious.study.audit import read_conclusion
     from spurious.study.record import declarations
 
@@ -81,6 +81,7 @@ def _declared(study: "Study", path: Path, home: Path) -> "Declared":
         command=join(["spurious", "study", "run", str(file), "--store", str(study.store)]),
         changes=tuple(declarations(home)[:-1]),
         conclusion=read_conclusion(home),
+        habit=Habit(spec.behavior),
     )
 
 

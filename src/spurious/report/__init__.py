@@ -1,6 +1,7 @@
 """Tables to figures to one HTML page, for people who would rather look than read; never imports torch."""
 
 from spurious.report.answer import answer
+from spurious.report.habit import Habit
 from spurious.report.material import Cell, Declared, Material, Outcome, gather, single_run
 from spurious.report.page import figures, render
 from spurious.report.static import export
@@ -9,6 +10,7 @@ from spurious.report.words import caveats, headline
 __all__ = [
     "Cell",
     "Declared",
+    "Habit",
     "Material",
     "Outcome",
     "answer",

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
+from spurious.report.habit import Habit
 from spurious.report.material import Material
-from spurious.scores import CODE
 
 LONGEST_TEXT = 3000
 """Characters of one completion or prompt that are shown."""
@@ -24,7 +24,7 @@ def completion_records(material: Material) -> list[dict[str, Any]]:
     rows = material.completions.with_columns(pl.col("arm").replace_strict(order).alias("_arm")).sort(*places, "_arm")
     records, spent = [], 0
     for turn in _taking_turns(rows):
-        record = _record(turn)
+        record = _record(turn, material.declared.habit)
         spent += len(json.dumps(record))
         if spent > BUDGET:
             break
@@ -38,7 +38,7 @@ def _taking_turns(rows: pl.DataFrame) -> list[dict[str, Any]]:
     return rows.with_columns(place).sort("_turn", "model", "step", "_arm", maintain_order=True).to_dicts()
 
 
-def _record(row: dict[str, Any]) -> dict[str, Any]:
+def _record(row: dict[str, Any], habit: Habit) -> dict[str, Any]:
     return {
         "arm": row["arm"],
         "model": row["model"],
@@ -55,7 +55,7 @@ def _record(row: dict[str, Any]) -> dict[str, Any]:
         "extracted": None if row["extracted"] is None else _cut(row["extracted"]),
         "tokens": row["n_tokens"],
         "stop": row["stop"],
-        "code": bool(row.get(CODE)),
+        "strategy": habit.shown if row.get(habit.column) else habit.absent,
     }
 
 

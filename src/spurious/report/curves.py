@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 
 from spurious.report.figure import Figure, axis, layout, plain, slug
+from spurious.report.habit import CODE, Habit
 from spurious.report.material import Material
 from spurious.report.palette import Style
 from spurious.report.series import RAW_POINTS, bands, smoothed, thinned
-from spurious.scores import CODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,15 @@ class Quantity:
     scale: float = 1.0
 
 
-LEARNING = (
-    Quantity("truth/accuracy", "accuracy", "Accuracy on training problems", "%", 100),
-    Quantity(CODE, "code", "Answers that reason in code", "%", 100),
-    Quantity("reward/mean", "reward", "Reward paid", "mean reward"),
-)
-"""How an arm learned."""
+def learning(habit: Habit) -> tuple[Quantity, ...]:
+    """How an arm learned."""
+    title = "Answers that reason in code" if habit == CODE else f"Answers with {habit.shown}"
+    return (
+        Quantity("truth/accuracy", "accuracy", "Accuracy on training problems", "%", 100),
+        Quantity(habit.column, slug(habit.shown), title, "%", 100),
+        Quantity("reward/mean", "reward", "Reward paid", "mean reward"),
+    )
+
 
 DISTRIBUTION = (
     Quantity("entropy/mean", "entropy", "Entropy of a token", "nats"),

@@ -14,6 +14,7 @@ import polars as pl
 
 from spurious.analysis import CORRECT
 from spurious.keys import key
+from spurious.report.habit import CODE, Habit
 from spurious.store import load
 from spurious.store.run import read_manifest
 from spurious.store.tables import BEHAVIOR
@@ -78,6 +79,8 @@ class Declared:
     """Earlier versions of the declaration, oldest first, where it was changed."""
     conclusion: Mapping[str, Any] | None = None
     """The verdict and the flags of an audit, as it stored them."""
+    habit: Habit = CODE
+    """What strategy switches and curves follow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from spurious import __version__
 from spurious.report import provenance
 from spurious.report.answer import Answer, answer
 from spurious.report.browser import completion_records
-from spurious.report.curves import DISTRIBUTION, LEARNING, bench_curves, training_curve
+from spurious.report.curves import DISTRIBUTION, bench_curves, learning, training_curve
 from spurious.report.effects import forest, levels
 from spurious.report.figure import Figure, csv
 from spurious.report.grades import grade_mix
@@ -74,9 +74,10 @@ def sections(material: Material, found: Answer | None) -> list[Section]:
         Section(
             "strategies",
             "Who switched strategy, and what that gave",
-            "Answers to the same problems before and after training: CC kept code, CL gave it up, LC took it up, LL "
-            "never used it. The contribution of a set is its share in the net change of right answers; shares add up "
-            "to 100 % and may be negative. Seeds are pooled; the lowest and highest seed stand below.",
+            f"Answers to the same problems before and after training: CC kept {material.declared.habit.shown}, CL "
+            "gave it up, LC took it up, LL never used it. The contribution of a set is its share in the net change of "
+            "right answers; shares add up to 100 % and may be negative. Seeds are pooled; the lowest and highest seed "
+            "stand below.",
             False,
             _strategies(material, styles),
         ),
@@ -190,7 +191,7 @@ def _top(material: Material, found: Answer) -> list[Figure]:
 
 
 def _learning(material: Material, model: str, styles: Mapping[str, Style]) -> tuple[Panel, ...]:
-    curves = (training_curve(material, what, model, styles) for what in LEARNING)
+    curves = (training_curve(material, what, model, styles) for what in learning(material.declared.habit))
     return _panels([*bench_curves(material, model, styles), *curves])
 
 

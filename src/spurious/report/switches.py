@@ -8,15 +8,15 @@ import polars as pl
 
 from spurious.analysis.strategies import Subset, SubsetName, Switches, pooled, switches
 from spurious.report.figure import Figure, layout, percent, plain, slug
+from spurious.report.habit import Habit
 from spurious.report.material import Material
 from spurious.report.palette import Style
-from spurious.scores import CODE
 
 WORDS: dict[SubsetName, str] = {
-    "CC": "kept code",
-    "CL": "gave code up",
-    "LC": "took code up",
-    "LL": "never used code",
+    "CC": "kept {}",
+    "CL": "gave {} up",
+    "LC": "took {} up",
+    "LL": "never used {}",
 }
 
 
@@ -30,6 +30,7 @@ class Switched:
     whole: Switches
     """All seeds pooled."""
     seeds: Mapping[int, Switches]
+    habit: Habit
 
     def accuracy(self, after: bool) -> float:
         """Of all answers, before or after."""
@@ -44,9 +45,10 @@ class Switched:
 def strategy_switches(material: Material) -> Iterator[Switched]:
     """Step 0 against the last evaluation on the primary benchmark, per model and arm, for runs that have both."""
     outcome = material.declared.outcome
-    if outcome is None or CODE not in material.evals.columns:
+    habit = material.declared.habit
+    if outcome is None or habit.column not in material.evals.columns:
         return
-    rows = material.evals.filter((pl.col("bench") == outcome.bench) & pl.col(CODE).is_not_null())
+    rows = material.evals.filter((pl.col("bench") == outcome.bench) & pl.col(habit.column).is_not_null())
     for model in material.models:
         for arm in material.arms:
             mine = rows.filter((pl.col("model") == model) & (pl.col("arm") == arm))
@@ -56,9 +58,11 @@ def strategy_switches(material: Material) -> Iterator[Switched]:
                 last = int(run["step"].max())  # type: ignore[arg-type]
                 start, end = (run.filter(pl.col("step") == step) for step in (0, last))
                 if last and start.height:
-                    seeds[int(str(seed))] = switches(start, end, where=f"{arm} on {model}, seed {seed}")
+                    seeds[int(str(seed))] = switches(
+                        start, end, strategy=habit.column, where=f"{arm} on {model}, seed {seed}"
+                    )
             if seeds:
-                yield Switched(model, arm, (0, last), pooled(seeds.values()), dict(sorted(seeds.items())))
+                yield Switched(model, arm, (0, last), pooled(seeds.values()), dict(sorted(seeds.items())), habit)
 
 
 def sankey(switched: Switched, style: Style) -> Figure:
@@ -88,7 +92,7 @@ def sankey(switched: Switched, style: Style) -> Figure:
                 "type": "sankey",
                 "arrangement": "fixed",
                 "node": {
-                    "label": [_node_words(counted[side][letter], whole.size, letter) for side, letter in nodes],
+                    "label": [_node_words(counted[side][letter], switched, letter) for side, letter in nodes],
                     "x": [0.001 if side == "before" else 0.999 for side, _ in nodes],
                     "y": [_height(counted[side], whole.size, letter) for side, letter in nodes],
                     "color": [style.ink if letter == "C" else "@zero" for _, letter in nodes],
@@ -124,7 +128,7 @@ def contribution_rows(switched: Switched) -> list[dict[str, str]]:
         rows.append(
             {
                 "subset": subset.name,
-                "words": WORDS[subset.name],
+                "words": _words(switched, subset.name),
                 "size": str(subset.size),
                 "right": _right(subset),
                 "net": f"{subset.net:+d}".replace("-", "−") if subset.net else "0",
@@ -133,6 +137,10 @@ def contribution_rows(switched: Switched) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def _words(switched: Switched, name: SubsetName) -> str:
+    return WORDS[name].format(switched.habit.shown)
 
 
 def _right(subset: Subset) -> str:
@@ -156,8 +164,9 @@ def _sankey_layout() -> dict[str, Any]:
     return whole
 
 
-def _node_words(count: int, size: int, letter: str) -> str:
-    return f"{'code' if letter == 'C' else 'language'} {percent(count / size, 0)}"
+def _node_words(count: int, switched: Switched, letter: str) -> str:
+    word = switched.habit.shown if letter == "C" else switched.habit.absent
+    return f"{word} {percent(count / switched.whole.size, 0)}"
 
 
 def _height(counts: Mapping[str, int], size: int, letter: str) -> float:
@@ -169,7 +178,7 @@ def _height(counts: Mapping[str, int], size: int, letter: str) -> float:
 def _link_words(switched: Switched, name: SubsetName) -> str:
     subset = switched.whole[name]
     return (
-        f"{plain(switched.arm)}, {name} ({WORDS[subset.name]}): {subset.size} answers<br>"
+        f"{plain(switched.arm)}, {name} ({_words(switched, name)}): {subset.size} answers<br>"
         f"right {percent(subset.before / subset.size)} → {percent(subset.after / subset.size)}"
     )
 

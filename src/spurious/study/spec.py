@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from spurious.behaviors import BEHAVIORS
+from spurious.behaviors import BEHAVIORS, PRESENT
 from spurious.errors import SpecError
 from spurious.specs import BenchSpec, LabelSpec, RewardSpec, RunSpec, Spec
 from spurious.store.tables import BEHAVIOR
@@ -137,10 +137,19 @@ class StudySpec(Spec):
     primary: Primary
     compare: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_several)] = Field(default_factory=dict)
     """Arm -> the arm or arms it is compared with; by default every treatment with every placebo."""
+    behavior: str = "code_reasoning"
+    """The habit that strategy switches and curves follow: one of `spurious.behaviors` that is there or not."""
     margin: Annotated[float, Field(gt=0)] | None = None
     """The largest effect that counts as none, in units of the primary outcome."""
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Variants by name: `base` and `arms` are merged into the study's own, anything else replaces it."""
+
+    @field_validator("behavior")
+    @classmethod
+    def _there_or_not(cls, behavior: str) -> str:
+        if behavior not in PRESENT:
+            raise ValueError(f"must be one of {', '.join(PRESENT)}, not {behavior!r}")
+        return behavior
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -170,7 +170,7 @@ function number(value) {
 function card(one, needle) {
   const made = element("article", "card");
   const who = element("div", "who");
-  who.append(element("b", "", one.arm), ...[one.model, `step ${one.step}`, `seed ${one.seed}`, `${one.tokens} tokens, ${one.stop}`, one.code ? "code" : "language"].map((text) => element("span", "", text)));
+  who.append(element("b", "", one.arm), ...[one.model, `step ${one.step}`, `seed ${one.seed}`, `${one.tokens} tokens, ${one.stop}`, one.strategy].map((text) => element("span", "", text)));
   const sides = element("div", "sides");
   const push = one.advantage > 0 ? "up" : one.advantage < 0 ? "down" : "";
   const pushed = { up: "encouraged", down: "discouraged", "": "no signal" }[push];
