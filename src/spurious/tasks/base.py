@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spurious.types import Extraction, Grade, Problem
@@ -23,6 +23,12 @@ def content_id(question: str, answer: str) -> str:
 def make_problem(question: str, answer: str, source: str, kind: str = "", **metadata: Any) -> Problem:
     """A problem whose id comes from its content."""
     return Problem(content_id(question, answer), question, answer, source, kind, metadata)
+
+
+def restated(problem: Problem, question: str, answer: str | None = None) -> Problem:
+    """The problem with another question (and answer), and the id that belongs to them; all else stays."""
+    answer = problem.answer if answer is None else answer
+    return replace(problem, id=content_id(question, answer), question=question, answer=answer)
 
 
 def grade_math(pairs: Sequence[tuple[str, Problem]], extraction: Extraction) -> list[Grade]:

@@ -16,6 +16,9 @@ from spurious.keys import key, uniforms
 from spurious.tasks.base import make_problem
 from spurious.types import Problem
 
+OPENING = "Compute the exact value, an integer or a fraction in lowest terms: "
+"""The words before the expression, which stands between dollar signs."""
+
 LARGEST = 100
 
 Steps = Annotated[int, Field(ge=1, le=20)]
@@ -60,7 +63,7 @@ def build(
     for index in range(size):
         count = turns[index % len(turns)]
         for expression in _draws(key(seed, "calculation", split, index), count, operands, operations):
-            if expression.latex not in found and _split(expression) == split:
+            if expression.latex not in found and split_of(expression.parts) == split:
                 found[expression.latex] = _problem(expression, count)
                 break
         else:
@@ -71,12 +74,13 @@ def build(
 
 
 def _problem(expression: _Expression, steps: int) -> Problem:
-    question = f"Compute the exact value, an integer or a fraction in lowest terms: ${expression.latex}$"
+    question = f"{OPENING}${expression.latex}$"
     return make_problem(question, str(expression.value), "calculation", f"steps {steps}", steps=steps)
 
 
-def _split(expression: _Expression) -> str:
-    place = uniforms(key("calculation", "split", *sorted(expression.parts)), 1)[0]
+def split_of(parts: Sequence[str]) -> str:
+    """`train` or `test`, by an expression's operands and operations, whatever their order."""
+    place = uniforms(key("calculation", "split", *sorted(parts)), 1)[0]
     return "test" if place < _TEST_SHARE else "train"
 
 

@@ -5,6 +5,7 @@ number of operations. A theme, one of eight things to count, is the problem's ki
 arithmetic, so that a habit can depend on it. No chain belongs to both splits, whatever its theme and whatever the seed.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -65,6 +66,18 @@ class Chain:
         answer = str(self.values[-1])
         steps, values = len(self.operations), list(self.values)
         return make_problem(self.question, answer, "chain", self.theme, steps=steps, values=values)
+
+
+_QUESTION = re.compile(rf"Count ({'|'.join(THEMES)}) left to right, mod ten: ([0-9])((?:[+*-][1-9])+)=\?")
+
+
+def read(question: str) -> Chain | None:
+    """The chain that a question asks for, or None where it is not one of this task's questions."""
+    found = _QUESTION.fullmatch(question)
+    if found is None:
+        return None
+    theme, start, rest = found.groups()
+    return Chain(theme, int(start), tuple((rest[i], int(rest[i + 1])) for i in range(0, len(rest), 2)))
 
 
 def _apply(value: int, operator: str, operand: int) -> int:
