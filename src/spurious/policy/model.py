@@ -42,6 +42,12 @@ class Policy:
         return int(pad) if pad is not None else 0
 
     @property
+    def positions(self) -> int | None:
+        """Tokens that the model can hold, prompt and completion together; null where its configuration does not say."""
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return None if limit is None else int(limit)
+
+    @property
     def eos_ids(self) -> tuple[int, ...]:
         """Every id that ends a completion: those of the generation configuration and the tokenizer's, sorted."""
         configured = self.model.generation_config.eos_token_id

@@ -77,7 +77,7 @@ class TorchSampler:
             InputError: A prompt without tokens, or one too long for the model's positions.
             NumericalError: Logits that are not finite.
         """
-        self._check(prompts, sampling)
+        self.check(prompts, sampling)
         stops = Stops(partial(decode, self.policy), sampling.stop)
         rows = [_Row(p, i) for p in sorted(range(len(prompts)), key=lambda p: _width(prompts[p])) for i in range(n)]
         done: list[list[Completion | None]] = [[None] * n for _ in prompts]
@@ -96,8 +96,13 @@ class TorchSampler:
                         on_group(p, groups[p])
         return [groups[p] for p in range(len(prompts))]
 
-    def _check(self, prompts: Sequence[Prompt], sampling: SamplingSpec) -> None:
-        limit = getattr(self.policy.model.config.get_text_config(), "max_position_embeddings", None)
+    def check(self, prompts: Sequence[Prompt], sampling: SamplingSpec) -> None:
+        """Refuse prompts that cannot be answered.
+
+        Raises:
+            InputError: A prompt without tokens, or one too long for the model's positions.
+        """
+        limit = self.policy.positions
         for prompt in prompts:
             if not prompt.token_ids:
                 raise InputError(f"problem {prompt.problem.id}: its prompt has no tokens")
