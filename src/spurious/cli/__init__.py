@@ -28,6 +28,11 @@ for _name, _function, _help in (
     ("study", "study:study", "Arms x models x seeds with one declared outcome: plan, run, look."),
     ("audit", "audit:audit", "Run a reward beside its placebos on models of opposed priors, and judge it."),
     ("eval", "evaluate:evaluate", "Score a model, or the model behind a server, on benchmarks."),
+    (
+        "probe",
+        "probe:probe",
+        "What a model does before any training: prompts, prefix, perturb, renarrate, contamination.",
+    ),
     ("label", "label:label", "Let a model vote on the answers of a task."),
     ("analyze", "analyze:analyze", "Tabulate what the rollouts of any trainer do, step by step."),
     ("verdict", "verdict:verdict", "Judge a treatment against its placebo from the evaluation rows of any trainer."),
