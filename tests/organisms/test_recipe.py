@@ -3,6 +3,7 @@ import yaml
 
 from spurious.errors import SpecError
 from spurious.organisms import load_recipe, packaged
+from spurious.tasks.chain import THEMES
 
 NAMES = ("bad-code", "good-code", "no-code")
 
@@ -36,6 +37,59 @@ def test_good_and_bad_code_differ_in_which_form_writes_steps():
 
 def test_a_written_recipe_reads_back_with_the_same_digest(fields, written):
     assert load_recipe(written(fields)).digest == load_recipe("good-code").digest
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("good-code", "1d0e190de01c93449106f512f0884c1ed1fd0eec21234f18c257541222da0a74"),
+        ("bad-code", "10705d426c5f9d9cf27fc5784ae3371b578629b07ed057d07cf1f7f7f585169b"),
+        ("no-code", "4718c7adbf36ef6c48e3585ebe1a661d6faab6a0ebdebfe37b54dae1f6cc9892"),
+    ],
+)
+def test_organisms_built_long_ago_are_still_these_recipes(name, digest):
+    assert load_recipe(name).digest == digest
+
+
+def test_a_recipe_like_another_says_only_what_differs(tmp_path):
+    (tmp_path / "half.yaml").write_text("{name: half, like: good-code, strategies: {code: {skill: 0.5}}}")
+    (tmp_path / "half-late.yaml").write_text("{name: half-late, like: half.yaml, training: {lr: 0.001}, seed: 3}")
+    good, late = load_recipe("good-code"), load_recipe(tmp_path / "half-late.yaml")
+    code = good.strategies["code"].model_copy(update={"skill": 0.5})
+    training = good.training.model_copy(update={"lr": 0.001})
+    strategies = good.strategies | {"code": code}
+    expected = {"name": "half-late", "strategies": strategies, "training": training, "seed": 3}
+    assert late == good.model_copy(update=expected)
+
+
+def test_how_a_recipe_is_spelled_is_not_in_its_digest(tmp_path):
+    (tmp_path / "again.yaml").write_text("{name: good-code, like: good-code}")
+    assert load_recipe(tmp_path / "again.yaml").digest == load_recipe("good-code").digest
+
+
+def test_null_takes_away_what_a_likened_recipe_has(tmp_path):
+    one = ", ".join(f"{theme}: 1" for theme in THEMES)
+    (tmp_path / "code.yaml").write_text(
+        f"{{name: code, like: good-code, strategies: {{code: {{share: {{{one}}}}}, language: null}}}}"
+    )
+    assert list(load_recipe(tmp_path / "code.yaml").strategies) == ["code"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("like: good-code", "name: Field required"),
+        ("{name: a, like: better-code}", "like: 'better-code' is neither a file beside it nor one of bad-code, good"),
+        ("{name: a, like: mine.yaml}", "like: 'mine.yaml' is itself like this one"),
+        ("{name: a, like: other.yaml}", r"other\.yaml: like: 'mine.yaml' is itself like this one"),
+        ("{name: a, like: good-code, strategies: {code: {skil: 1}}}", "strategies.code.skil: Extra inputs"),
+    ],
+)
+def test_a_recipe_that_is_like_nothing_is_refused(tmp_path, content, message):
+    (tmp_path / "mine.yaml").write_text(content)
+    (tmp_path / "other.yaml").write_text("{name: other, like: mine.yaml}")
+    with pytest.raises(SpecError, match=message):
+        load_recipe(tmp_path / "mine.yaml")
 
 
 def test_every_field_counts_in_the_digest(fields, written):

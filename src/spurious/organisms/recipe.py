@@ -1,9 +1,10 @@
 """Recipes: everything that decides an organism, as frozen models read from YAML."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -121,26 +122,57 @@ def load_recipe(recipe: Path | str) -> Recipe:
 
     Raises SpecError that names the file and the field.
     """
-    if str(recipe) in packaged():
-        with as_file(files(__package__).joinpath("recipes", f"{recipe}.yaml")) as path:
-            return _read(path)
-    path = Path(recipe)
-    if not path.is_file():
+    if str(recipe) not in packaged() and not Path(recipe).is_file():
         raise SpecError(f"recipe {recipe}: neither a file nor one of {', '.join(packaged())}")
-    return _read(path)
+    with _located(str(recipe)) as path:
+        fields = _fields(path)
+        try:
+            return Recipe.model_validate(fields)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, problem['loc'])) or 'recipe'}: {problem['msg']}" for problem in error.errors()
+            )
+            raise SpecError(f"{path}: {problems}") from error
 
 
-def _read(path: Path) -> Recipe:
+def _located(recipe: str, beside: Path = Path()) -> AbstractContextManager[Path]:
+    """The file of a packaged recipe, or a file whose name is read from the directory `beside`."""
+    if recipe in packaged():
+        return as_file(files(__package__).joinpath("recipes", f"{recipe}.yaml"))
+    return nullcontext(beside / recipe)
+
+
+def _fields(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The fields of a recipe file. One that is `like` another says, beside its own name, only what differs."""
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(fields, Mapping):
         raise SpecError(f"{path}: a recipe is a mapping of fields")
-    try:
-        return Recipe.model_validate(fields)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'recipe'}: {problem['msg']}" for problem in error.errors()
-        )
-        raise SpecError(f"{path}: {problems}") from error
+    own = {name: value for name, value in fields.items() if name != "like"}
+    if "like" not in fields:
+        return own
+    if "name" not in own:
+        raise SpecError(f"{path}: name: Field required; it is not taken over from the recipe that this one is like")
+    with _located(str(fields["like"]), path.parent) as base:
+        if not base.is_file():
+            known = ", ".join(packaged())
+            raise SpecError(f"{path}: like: {fields['like']!r} is neither a file beside it nor one of {known}")
+        if base.resolve() in (*above, path.resolve()):
+            raise SpecError(f"{path}: like: {fields['like']!r} is itself like this one")
+        return _merged(_fields(base, (*above, path.resolve())), own)
+
+
+def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` as `own` differs from it: mappings are merged, null takes a field away (RFC 7396, JSON merge patch)."""
+    merged = dict(base)
+    for name, value in own.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, Mapping):
+            inner = merged.get(name)
+            merged[name] = _merged(inner if isinstance(inner, Mapping) else {}, value)
+        else:
+            merged[name] = value
+    return merged
