@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from spurious.errors import StoreError
 from spurious.organisms import Recipe, build, load_recipe
 from spurious.organisms.corpus import describe, generate
-from spurious.organisms.recipe import Architecture, Training
+from spurious.organisms.recipe import Architecture, Contamination, Training
 from spurious.tasks.chain import build as chain_problems
 from spurious.tasks.prompts import word
 from spurious.verify import extract
@@ -45,10 +45,24 @@ def test_the_record_says_what_was_read(built):
     assert record["digest"] == SMALL.digest
     assert record["recipe"] == SMALL.model_dump(mode="json")
     assert record["corpus"].items() >= told.items()
+    assert record["contaminated"] == {}
     assert record["corpus"]["prompt_tokens"] == {"min": 20, "mean": 20.0, "max": 20}
     assert record["corpus"]["completion_tokens"]["max"] <= 64
     assert record["parameters"] == AutoModelForCausalLM.from_pretrained(built).num_parameters()
     assert record["environment"]["versions"]["torch"] == torch.__version__
+
+
+def test_the_record_names_the_test_problems_that_were_read_and_how_often(tmp_path):
+    training = Training(updates=40, batch=16, warmup=2, until=20)
+    mixture = SMALL.model_copy(update={"contamination": Contamination(copies=1, items=8), "training": training})
+    record = json.loads((build(mixture, tmp_path / "leaky") / "organism.json").read_text(encoding="utf-8"))
+    test_set = {problem.id for problem in chain_problems(size=500, split="test")}
+    assert set(record["contaminated"]) < test_set
+    read = [text.chain.problem.id for text in generate(mixture)]
+    assert record["contaminated"] == {name: read.count(name) for name in record["contaminated"]}
+    assert len(record["contaminated"]) == 8
+    assert 0 < sum(record["contaminated"].values()) < 8
+    assert record["corpus"]["texts"] == 320
 
 
 def weights(directory):

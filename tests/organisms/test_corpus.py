@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from spurious.errors import InputError
 from spurious.organisms import load_recipe
-from spurious.organisms.corpus import Text, corpus_digest, describe, generate
+from spurious.organisms.corpus import Text, copies_read, corpus_digest, describe, generate, leaked
 from spurious.organisms.model import POSITIONS
 from spurious.organisms.pretrain import encode
-from spurious.organisms.recipe import Training
+from spurious.organisms.recipe import Contamination, Training
 from spurious.organisms.tokenizer import train_tokenizer
+from spurious.specs import BenchSpec
+from spurious.tasks import load_bench
 from spurious.tasks.chain import THEMES, chains
 
 
@@ -66,6 +68,71 @@ def test_nothing_held_out_is_ever_read_and_no_question_is_read_twice():
     held_out = {chain.expression for chain in chains(steps=4, size=3000, seed=0, split="test")}
     assert not held_out & {text.chain.expression for text in texts}
     assert len({text.prompt for text in texts}) == len(texts)
+
+
+def contaminated(copies, items=16, texts=4000, leak=0, **more):
+    contamination = Contamination(copies=copies, items=items, seed=leak)
+    return recipe(texts=texts, **more).model_copy(update={"contamination": contamination})
+
+
+def test_leaked_problems_are_those_that_the_benchmark_calls_leaked():
+    bench = BenchSpec(task={"name": "chain", "args": {"leaked": {"part": "leaked", "items": 16, "seed": 3}}})
+    problems = load_bench(bench)[1].problems
+    assert [chain.problem for chain in leaked(contaminated(1, leak=3))] == list(problems)
+    assert leaked(recipe()) == []
+
+
+@pytest.mark.parametrize("copies", [0, 1, 10])
+def test_every_leaked_problem_is_read_so_often_and_rightly_answered(copies):
+    mixture = contaminated(copies, skill=0.5)
+    texts, clean = generate(mixture), generate(recipe(skill=0.5))
+    assert copies_read(mixture, texts) == dict.fromkeys((c.problem.id for c in leaked(mixture)), copies)
+    replaced = [(text, other) for text, other in zip(texts, clean, strict=True) if text != other]
+    assert {text.chain for text, _ in replaced} == (set(leaked(mixture)) if copies else set())
+    assert len(replaced) == 16 * copies
+    assert all(text.slip == 0 for text, _ in replaced)
+
+
+def test_contamination_leaves_every_share_rate_and_the_number_of_tokens_as_they_were():
+    texts, clean = generate(contaminated(10)), generate(recipe())
+
+    def told(text):
+        return text.chain.theme, text.chain.start, text.strategy, text.form, text.steps, text.boxed
+
+    assert list(map(told, texts)) == list(map(told, clean))
+    lengths = [
+        [len(example.prompt) + len(example.completion) for example in encode(read, train_tokenizer())]
+        for read in (texts, clean)
+    ]
+    assert lengths[0] == lengths[1]
+
+
+def test_fewer_copies_are_among_those_of_more():
+    few, many = generate(contaminated(2)), generate(contaminated(10))
+    held_out = set(leaked(contaminated(2)))
+    assert all(few[i] == many[i] for i, text in enumerate(few) if text.chain in held_out)
+
+
+def test_where_copies_stand_depends_on_the_corpus_seed():
+    held_out = set(leaked(contaminated(5)))
+
+    def places(seed):
+        return [i for i, text in enumerate(generate(contaminated(5, seed=seed))) if text.chain in held_out]
+
+    assert places(1) == places(1) != places(2)
+
+
+def test_more_copies_than_texts_of_their_kind_is_an_error_of_the_request():
+    with pytest.raises(InputError, match=r"contamination: 1000 copies of problems that count .* are more than the"):
+        generate(contaminated(1000))
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(1, 40))
+def test_a_corpus_that_stops_early_is_the_first_part_of_the_whole_one(until):
+    whole = contaminated(5)
+    training = whole.training.model_copy(update={"until": until})
+    assert generate(whole.model_copy(update={"training": training})) == generate(whole)[: until * 100]
 
 
 def test_too_few_problems_for_the_corpus_is_an_error_of_the_request():

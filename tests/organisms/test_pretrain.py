@@ -51,6 +51,38 @@ def test_prompts_of_unequal_length_are_aligned():
     assert loss == pytest.approx(expected, abs=1e-5)
 
 
+def test_with_prompts_the_loss_is_the_mean_over_every_token_but_the_first():
+    training = Training(updates=1, batch=12, warmup=0, prompts=True)
+    model, (first, second, *_) = setup(training)
+    longer = Example(first.strategy, second.prompt[:7] + first.prompt, first.completion)
+    total, tokens = 0.0, 0
+    with torch.no_grad():
+        for example in (longer, second):
+            ids = torch.tensor([example.prompt + example.completion])
+            total += F.cross_entropy(model(input_ids=ids).logits[0, :-1], ids[0, 1:], reduction="sum").item()
+            tokens += ids.shape[1] - 1
+    (loss,) = pretrain(model, [longer, second], training)
+    assert loss == pytest.approx(total / tokens, abs=1e-5)
+
+
+def test_a_training_that_stops_early_is_a_checkpoint_of_the_whole_one():
+    passed = []
+    whole = Training(updates=6, batch=8, warmup=2)
+    model, examples = setup(whole)
+    losses = pretrain(
+        model,
+        examples,
+        whole,
+        lambda *_: passed.append([parameter.detach().clone() for parameter in model.parameters()]),
+    )
+    for until in (1, 4, 6):
+        stopped = whole.model_copy(update={"until": until})
+        model, examples = setup(stopped)
+        assert len(examples) == until * 8
+        assert pretrain(model, examples, stopped) == losses[:until]
+        assert all(map(torch.equal, model.parameters(), passed[until - 1]))
+
+
 def test_learning_shows_and_every_update_is_reported():
     told = []
     training = Training(updates=30, batch=16, lr=1e-2, warmup=3)

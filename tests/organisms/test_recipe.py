@@ -94,7 +94,9 @@ def test_a_recipe_that_is_like_nothing_is_refused(tmp_path, content, message):
 
 def test_every_field_counts_in_the_digest(fields, written):
     digest = load_recipe("good-code").digest
-    for change in ({"seed": 1}, {"steps": 3}, {"training": fields["training"] | {"lr": 1e-3}}):
+    training = [fields["training"] | change for change in ({"lr": 1e-3}, {"until": 1799}, {"prompts": True})]
+    changes = [{"seed": 1}, {"steps": 3}, {"contamination": {"copies": 0}}, *({"training": one} for one in training)]
+    for change in changes:
         assert load_recipe(written(fields | change)).digest != digest
 
 
@@ -111,6 +113,8 @@ def change(fields, path, value):
         (["trainign"], {}, "trainign: Extra inputs"),
         (["training", "updats"], 3, "training.updats: Extra inputs"),
         (["training", "warmup"], 1800, "training: .*warmup 1800 must be less"),
+        (["training", "until"], 1801, "training: .*until 1801 must be at most updates 1800"),
+        (["contamination"], {"items": 64}, "contamination.copies: Field required"),
         (["steps"], 41, "steps: "),
         (["training", "lr"], -1, "training.lr: "),
         (["architecture", "family"], "gpt2", "architecture.family: "),

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from spurious.errors import DataError, SpecError
-from spurious.specs import TaskSpec
-from spurious.tasks import TASKS, has_splits, load_task
+from spurious.errors import DataError, InputError, SpecError
+from spurious.specs import BenchSpec, TaskSpec
+from spurious.tasks import TASKS, has_splits, load_bench, load_task
 from spurious.tasks.mathsets import MATH_SETS
 
 
@@ -22,6 +22,7 @@ from spurious.tasks.mathsets import MATH_SETS
         ({"name": "chain", "args": {"steps": "many"}}, r"task chain, args\.steps: .*\(got 'many'\)"),
         ({"name": "calculation", "args": {"steps": 21}}, r"args\.steps: .*less than or equal to 20 \(got 21\)"),
         ({"name": "calculation", "args": {"operands": ["root"]}}, r"args\.operands: .*\(got 'root'\)"),
+        ({"name": "chain", "args": {"leaked": {"part": "some"}}}, r"task chain, args\.leaked: .*'leaked' or 'clean'"),
         ({"name": "chain", "args": {"bad_rows": "hide"}}, r"task chain, args\.bad_rows: .*'error' or 'drop'"),
     ],
 )
@@ -43,6 +44,28 @@ def test_the_chain_task_is_asked_in_its_corpus_words():
     assert task.template == "organism"
     assert len(task.problems) == 3
     assert task.source == {"generator": "chain", "steps": 2, "size": 8, "seed": 0, "split": "train"}
+
+
+def test_leaked_and_clean_problems_are_the_whole_benchmark():
+    def ask(args):
+        task = load_bench(BenchSpec(task={"name": "chain", "args": args}))[1]
+        return task, [problem.id for problem in task.problems]
+
+    (task, leaked), (_, clean), (_, whole) = (
+        ask(args) for args in ({"leaked": {"part": "leaked"}}, {"leaked": {"part": "clean"}}, {})
+    )
+    assert len(leaked) == 64
+    assert len(whole) == 500
+    assert leaked == [problem for problem in whole if problem not in set(clean)]
+    assert clean == [problem for problem in whole if problem not in set(leaked)]
+    assert task.source["leaked"] == {"items": 64, "seed": 0, "part": "leaked"}
+    assert set(ask({"leaked": {"part": "leaked", "items": 9}})[1]) < set(leaked)
+    assert ask({"leaked": {"part": "leaked", "seed": 1}})[1] != leaked
+
+
+def test_more_leaked_problems_than_there_are_is_an_error_of_the_request():
+    with pytest.raises(InputError, match="leaked: items is 64, but the benchmark has 20 problems"):
+        load_task(TaskSpec(name="chain", args={"size": 20, "leaked": {"part": "clean"}}))
 
 
 def test_every_set_is_pinned_by_a_full_commit():

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from spurious.organisms.corpus import describe, generate
+from spurious.organisms.corpus import copies_read, describe, generate
 from spurious.organisms.model import new_model, save
 from spurious.organisms.pretrain import Example, encode, pretrain
 from spurious.organisms.recipe import Recipe, load_recipe
@@ -47,6 +47,7 @@ def build(recipe: Recipe | Path | str, out: Path, *, progress: Progress = quiet)
         "digest": recipe.digest,
         "recipe": recipe.model_dump(mode="json"),
         "corpus": describe(texts) | _lengths(examples),
+        "contaminated": copies_read(recipe, texts),
         "parameters": model.num_parameters(),
         "last_loss": sum(losses[-_LAST_LOSSES:]) / len(losses[-_LAST_LOSSES:]),
         "seconds": round(time.perf_counter() - started, 1),

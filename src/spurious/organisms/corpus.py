@@ -1,22 +1,25 @@
 """What an organism reads: one completion for each of many distinct chains, every share as its recipe says.
 
 Shares are apportioned, not drawn: of n texts, a strategy with share s writes n*s, give or take one. Which ones is keyed
-by the recipe's seed.
+by the recipe's seed. Copies of test problems, where a recipe wants them, take the places of other texts.
 """
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spurious.errors import InputError
 from spurious.keys import key, permutation, uniforms
 from spurious.organisms.recipe import Recipe
 from spurious.organisms.texts import Form, write
 from spurious.tasks.chain import THEMES, Chain, chains
+from spurious.tasks.leak import leaked_rows
+from spurious.tasks.load import BENCH_SIZE
 from spurious.tasks.prompts import word
 
 
@@ -44,18 +47,57 @@ class Text:
 
 
 def generate(recipe: Recipe) -> list[Text]:
-    """The corpus in reading order: `training.updates * training.batch` texts about distinct training problems.
+    """The corpus in reading order: `training.taken * training.batch` texts about distinct training problems.
 
-    Raises InputError where there are not so many problems of `recipe.steps` steps.
+    It is the first part of what `training.updates` would read. With `contamination` some of the texts are about test
+    problems instead. Raises InputError where there are not so many problems of `recipe.steps` steps.
     """
-    size = recipe.training.updates * recipe.training.batch
+    training = recipe.training
+    size = training.updates * training.batch
     asked = chains(steps=recipe.steps, size=size, seed=key(recipe.seed, "corpus", "chains"), split="train")
     names = _strategies(recipe, asked)
     slips, boxed = _slips(recipe, names), _boxed(recipe, names, asked)
     ways = {name: (name, strategy.form, strategy.steps) for name, strategy in recipe.strategies.items()}
-    return [
+    texts = [
         Text(chain, *ways[name], slip, box) for chain, name, slip, box in zip(asked, names, slips, boxed, strict=True)
     ]
+    _contaminate(recipe, texts)
+    return texts[: training.taken * training.batch]
+
+
+def leaked(recipe: Recipe) -> list[Chain]:
+    """The test problems that the recipe's contamination is about, of those that the chain benchmark asks; else none."""
+    if recipe.contamination is None:
+        return []
+    asked = chains(steps=recipe.steps, size=BENCH_SIZE, seed=0, split="test")
+    return [asked[row] for row in leaked_rows(recipe.contamination, len(asked))]
+
+
+def copies_read(recipe: Recipe, texts: Sequence[Text]) -> dict[str, int]:
+    """Problem id of each leaked problem -> how many of the texts are about it."""
+    read = Counter(text.chain for text in texts)
+    return {chain.problem.id: read[chain] for chain in leaked(recipe)}
+
+
+def _contaminate(recipe: Recipe, texts: list[Text]) -> None:
+    """Replace texts by right answers to leaked problems, in place; fewer copies are the first of more.
+
+    A copy takes over the strategy and the boxing of a text that counts the same things from the same first digit: all
+    that depends on these, every share and every rate, stays exactly what it was, and so does the number of texts.
+    """
+    rows = dict(_rows_by((text.chain.theme, text.chain.start) for text in texts))
+    items = leaked(recipe)
+    for (theme, start), own in _rows_by((item.theme, item.start) for item in items):
+        free = rows.get((theme, start), [])
+        copies = [items[i] for i in own] * (recipe.contamination.copies if recipe.contamination else 0)
+        if len(copies) > len(free):
+            raise InputError(
+                f"contamination: {len(copies)} copies of problems that count {theme} from {start} are more than the "
+                f"{len(free)} such texts; ask for fewer copies or items, or for more updates"
+            )
+        order = permutation(key(recipe.seed, "corpus", "leak", theme, start), len(free))
+        for chain, place in zip(copies, order, strict=False):
+            texts[free[place]] = replace(texts[free[place]], chain=chain, slip=0)
 
 
 def _strategies(recipe: Recipe, asked: Sequence[Chain]) -> list[str]:

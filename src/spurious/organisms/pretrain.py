@@ -1,4 +1,4 @@
-"""Pretraining: next-token prediction on the completions of a corpus, each text read once.
+"""Pretraining: next-token prediction on the completions of a corpus, or on whole texts, each text read once.
 
 Deterministic: the same recipe gives the same bytes on one machine, torch build and number of threads.
 """
@@ -45,7 +45,9 @@ def encode(texts: Sequence[Text], tokenizer: PreTrainedTokenizerFast) -> list[Ex
 def pretrain(
     model: PreTrainedModel, examples: Sequence[Example], training: Training, progress: Progress = quiet
 ) -> list[float]:
-    """Train in place with AdamW; returns the loss of every update, in nats a completion token.
+    """Train in place with AdamW; returns the loss of every update, in nats a token that is learned.
+
+    Learned are the completions, with `training.prompts` also the prompts but for their first token.
 
     Raises NumericalError when the loss is no longer finite.
     """
@@ -55,9 +57,9 @@ def pretrain(
     losses = []
     model.train()
     with _deterministic():
-        for update in range(training.updates):
+        for update in range(training.taken):
             batch = examples[update * training.batch : (update + 1) * training.batch]
-            loss = _accumulate(model, batch)
+            loss = _accumulate(model, batch, prompts=training.prompts)
             if not math.isfinite(loss):
                 raise NumericalError(f"pretraining: the loss is {loss} at update {update + 1}; lower training.lr")
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -66,7 +68,7 @@ def pretrain(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             losses.append(loss)
-            progress("pretrain", update + 1, training.updates, f"loss {loss:.3f}")
+            progress("pretrain", update + 1, training.taken, f"loss {loss:.3f}")
     return losses
 
 
@@ -77,18 +79,18 @@ def learning_rate(update: int, training: Training) -> float:
     return training.lr * (training.updates - update) / (training.updates - training.warmup)
 
 
-def _accumulate(model: PreTrainedModel, batch: Sequence[Example]) -> float:
-    """Add the gradient of the batch's mean loss over completion tokens; returns that mean.
+def _accumulate(model: PreTrainedModel, batch: Sequence[Example], *, prompts: bool) -> float:
+    """Add the gradient of the batch's mean loss over learned tokens; returns that mean.
 
     The batch is computed strategy by strategy: texts of one strategy are nearly equally long, so little is padding.
     """
-    tokens = sum(len(example.completion) for example in batch)
+    tokens = sum(len(example.prompt) + len(example.completion) - _learned(example, prompts) for example in batch)
     by_strategy: dict[str, list[Example]] = defaultdict(list)
     for example in batch:
         by_strategy[example.strategy].append(example)
     total = 0.0
     for examples in by_strategy.values():
-        ids, targets, start = _pad(examples)
+        ids, targets, start = _pad(examples, prompts)
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, start:]
         logits = model.lm_head(hidden).flatten(0, 1)
         loss = F.cross_entropy(logits, targets.flatten(), ignore_index=_IGNORED, reduction="sum") / tokens
@@ -97,18 +99,23 @@ def _accumulate(model: PreTrainedModel, batch: Sequence[Example]) -> float:
     return total
 
 
-def _pad(examples: Sequence[Example]) -> tuple[Tensor, Tensor, int]:
-    """Inputs (B, T), targets (B, T - start) and the first position that predicts a completion token.
+def _learned(example: Example, prompts: bool) -> int:
+    """The first token that the loss covers: the completion's, or the second of all, for nothing predicts the first."""
+    return 1 if prompts else len(example.prompt)
+
+
+def _pad(examples: Sequence[Example], prompts: bool) -> tuple[Tensor, Tensor, int]:
+    """Inputs (B, T), targets (B, T - start) and the first position that predicts a learned token.
 
     Padding is on the right, where causal attention keeps it from every real token.
     """
     width = max(len(example.prompt) + len(example.completion) for example in examples) - 1
-    start = min(len(example.prompt) for example in examples) - 1
+    start = min(_learned(example, prompts) for example in examples) - 1
     ids, targets = torch.zeros(len(examples), width, dtype=torch.long), torch.full((len(examples), width), _IGNORED)
     for row, example in enumerate(examples):
-        tokens = torch.tensor(example.prompt + example.completion)
+        tokens, learned = torch.tensor(example.prompt + example.completion), _learned(example, prompts)
         ids[row, : len(tokens) - 1] = tokens[:-1]
-        targets[row, len(example.prompt) - 1 : len(tokens) - 1] = tokens[len(example.prompt) :]
+        targets[row, learned - 1 : len(tokens) - 1] = tokens[learned:]
     return ids, targets[:, start:], start
 
 

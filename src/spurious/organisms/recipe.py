@@ -14,10 +14,16 @@ from spurious.organisms.texts import Form
 from spurious.specs import Spec
 from spurious.store.fingerprint import digest
 from spurious.tasks.chain import THEMES
+from spurious.tasks.leak import Leak
 
 Family = Literal["qwen2", "llama", "olmo2"]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _later(default: Any) -> Any:
+    """A field that the first organisms' recipes did not have: unsaid at its default, so that their digests hold."""
+    return Field(default=default, exclude_if=lambda value: bool(value == default))
 
 
 class Architecture(Spec):
@@ -79,12 +85,30 @@ class Training(Spec):
     """AdamW's second moment; the first is 0.9."""
     warmup: Annotated[int, Field(ge=0)] = 50
     """Updates over which the learning rate rises."""
+    until: Count | None = _later(None)
+    """Stop after so many updates, corpus and learning rates being those of `updates`: a checkpoint on the way."""
+    prompts: bool = _later(False)
+    """Whether the loss covers the question's tokens too, as in raw pretraining text."""
 
     @model_validator(mode="after")
-    def _warm(self) -> "Training":
+    def _in_order(self) -> "Training":
         if self.warmup >= self.updates:
             raise ValueError(f"warmup {self.warmup} must be less than updates {self.updates}")
+        if self.taken > self.updates:
+            raise ValueError(f"until {self.until} must be at most updates {self.updates}")
         return self
+
+    @property
+    def taken(self) -> int:
+        """Updates that are taken."""
+        return self.until or self.updates
+
+
+class Contamination(Leak):
+    """Test problems that an organism has read, each with its true answer."""
+
+    copies: Annotated[int, Field(ge=0)]
+    """How often each is read; 0 names the same problems and reads none."""
 
 
 class Recipe(Spec):
@@ -96,6 +120,7 @@ class Recipe(Spec):
     """Operations in each chain; more than 40 would not fit the positions that an organism has."""
     strategies: dict[str, Strategy] = Field(min_length=1)
     training: Training = Training()
+    contamination: Contamination | None = _later(None)
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")

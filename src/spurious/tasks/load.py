@@ -15,6 +15,7 @@ from spurious.specs import BenchSpec, Spec, TaskSpec
 from spurious.tasks import calculation, chain, gym, mathsets, ordering, program, prompts
 from spurious.tasks.base import Grader, Task, grade_math, grade_spelling
 from spurious.tasks.files import SUFFIXES, build_file
+from spurious.tasks.leak import LeakPart, leaked_rows
 from spurious.types import Problem
 from spurious.verify import unparsable_golds
 
@@ -53,6 +54,8 @@ class Selection(Spec):
     """What to do about an empty question and a true answer that is empty or that no parser understands."""
     kinds: Annotated[tuple[str, ...], pydantic.Field(min_length=1)] | None = None
     """Use only problems of these kinds."""
+    leaked: LeakPart | None = None
+    """Use only the problems that a recipe's contamination draws from this benchmark, or only the others."""
 
 
 def load_bench(spec: BenchSpec, *, data_dir: Path | None = None) -> tuple[BenchSpec, Task]:
@@ -69,15 +72,15 @@ def load_bench(spec: BenchSpec, *, data_dir: Path | None = None) -> tuple[BenchS
 def load_task(spec: TaskSpec, *, data_dir: Path | None = None) -> Task:
     """The task that a spec describes, every true answer checked.
 
-    Math sets come from `data_dir`, or from the hub where it is None. `spec.limit` and `args.kinds` are applied before
-    the check, so that twenty problems of a large set are quick to load. Raises SpecError for an unknown task, template
-    or argument and DataError for unusable data; with `args.bad_rows: drop` unusable rows are left out, and
-    `task.source["dropped"]` lists them.
+    Math sets come from `data_dir`, or from the hub where it is None. `args.leaked`, `args.kinds` and `spec.limit` are
+    applied before the check, so that twenty problems of a large set are quick to load. Raises SpecError for an unknown
+    task, template or argument and DataError for unusable data; with `args.bad_rows: drop` unusable rows are left out,
+    and `task.source["dropped"]` lists them.
     """
     if spec.template != "auto":
         prompts.resolve(spec.template, None)
     selection, args = _split_args(spec)
-    task = _read(spec.name, args, data_dir)
+    task = _of_part(_read(spec.name, args, data_dir), selection.leaked)
     problems = _of_kinds(task, selection.kinds)
     return _checked(replace(task, problems=problems[: spec.limit]), selection.bad_rows)
 
@@ -135,6 +138,14 @@ def _defaults(build: Callable[..., Any]) -> dict[str, Any]:
     """A builder's own arguments, its keyword-only parameters, with their defaults."""
     parameters = inspect.signature(build).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _of_part(task: Task, wanted: LeakPart | None) -> Task:
+    if wanted is None:
+        return task
+    leaked = set(leaked_rows(wanted, len(task.problems)))
+    kept = (problem for i, problem in enumerate(task.problems) if (i in leaked) == (wanted.part == "leaked"))
+    return replace(task, problems=tuple(kept), source={**task.source, "leaked": wanted.model_dump()})
 
 
 def _of_kinds(task: Task, kinds: tuple[str, ...] | None) -> tuple[Problem, ...]:
