@@ -21,6 +21,10 @@ class DataError(InputError):
     """A problem set, label table or rollout file is unusable; the message names file, row and column."""
 
 
+class NoLabelError(DataError):
+    """A label transform leaves no problem to train on: there is no such run, whatever is done."""
+
+
 class RewardError(InputError):
     """A reward could not be loaded, or returned something that is not one finite number per completion."""
 

@@ -43,7 +43,7 @@ def votes(tmp_path, problems):
 def arguments(name, votes):
     return {
         **ARGS.get(name, {}),
-        **({"votes": str(votes)} if name in ("majority", "nth_vote", "incorrect_only") else {}),
+        **({"votes": str(votes)} if name in ("majority", "nth_vote", "least_common", "incorrect_only") else {}),
     }
 
 
@@ -94,6 +94,15 @@ def test_majority_and_runner_up(problems, votes):
 def test_a_problem_with_too_few_different_answers_is_dropped(problems, votes):
     with pytest.raises(DataError, match="leaves no problem to train on: 40 because it has fewer than 3 different"):
         labels("nth_vote", problems, votes=str(votes), n=3)
+
+
+def test_the_least_common_answer_and_of_one_answer_none(problem, tmp_path):
+    boxes = {"p": "1 1 1 2 2 3 4", "q": "5 5 5", "r": "7 8"}  # ties: the lesser text
+    texts = {name: [f"\\boxed{{{answer}}}" for answer in answers.split()] for name, answers in boxes.items()}
+    tally({**texts, "s": [""]}, "strict").write_parquet(tmp_path / "votes.parquet")
+    labeling = labels("least_common", [problem(name) for name in "pqrst"], base=tmp_path, votes="votes.parquet")
+    assert labeling.labels == {"p": "3", "r": "7"}
+    assert labeling.dropped == {"all its answers are one": 1, "the table of votes has no answer for it": 2}
 
 
 def test_incorrect_only_drops_what_the_majority_got_right(problems, votes):

@@ -1,11 +1,12 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from spurious.errors import InputError, StoreError
 from spurious.store.state import find_run
-from spurious.study.cells import distinct, expand, organisms
+from spurious.study.cells import distinct, expand, origins
 from spurious.study.plan import plan_studies, shared_runs
 from spurious.study.spec import resolve
 
@@ -68,12 +69,13 @@ def test_an_organism_that_is_not_built_leaves_the_run_without_a_name(small, orga
     assert all((one.cell.directory is None) == (one.cell.fingerprint is None) for one in planned)
     assert len(list(distinct(planned))) == 4
     plan = plan_studies([resolve(study)], tmp_path)[0]
-    assert plan.organisms == ("good",)
+    assert plan.first == {"organism good": None}
+    assert {cell.first for cell in plan.cells if cell.model == "good"} == {("organism good",)}
 
 
 def test_the_place_of_an_organism_may_not_be_taken(small, organism_dir, tmp_path):
     study = resolve(small(organism_dir, models={"good": {"organism": "good-code"}}))
-    place = organisms(study, tmp_path)["good"].directory
+    place = Path(origins(study, tmp_path)["good"].source)
     place.mkdir(parents=True)
     (place / "something").touch()
     with pytest.raises(StoreError, match="not an organism"):

@@ -44,14 +44,12 @@ def label(
     """
     if out.suffix != ".parquet":
         raise SpecError(f"out: votes are a parquet file, so {out.name!r} should end in .parquet")
-    from spurious.evaluate import evaluate, open_bench
+    from spurious.evaluate import open_bench
     from spurious.policy import Sampler, ServerSampler, TorchSampler, load, prepare_process
     from spurious.progress import on_terminal
-    from spurious.signals import label_report, tally
-    from spurious.store.files import replacing
     from spurious.store.fingerprint import model_digest
-    from spurious.store.journal import Journal
     from spurious.tasks import load_task
+    from spurious.voting import vote
 
     prepare_process()
     spec = TaskSpec(name=task, args=plain(task_args), template=template, limit=limit)
@@ -60,17 +58,8 @@ def label(
     sampler: Sampler = TorchSampler(policy) if policy else ServerSampler(server or "", model=model, chat=chat)
     ballot = BenchSpec(task=spec, k=votes, temperature=temperature, max_tokens=max_tokens)
     bench = open_bench(ballot, problems, policy)
-    request = {
-        "label": bench.spec.model_dump(mode="json"),
-        "problems": problems.digest,
-        "model": server or model_digest(model, revision),
-        "seed": seed,
-    }
-    with Journal(out.with_name(out.name + ".journal.jsonl"), request) as journal, on_terminal() as progress:
-        rows = evaluate(sampler, bench, seed, journal=journal, progress=progress)
-    texts = {str(key): group["text"].to_list() for (key,), group in rows.group_by("problem_id", maintain_order=True)}
-    table = tally(texts, extraction)
-    with replacing(out) as temporary:
-        table.write_parquet(temporary)
-    report = asdict(label_report(table, problems.problems))
+    name = server or model_digest(model, revision)
+    with on_terminal() as progress:
+        counted = vote(sampler, bench, out, model=name, extraction=extraction, seed=seed, progress=progress)
+    report = asdict(counted)
     print(json.dumps(report, indent=2) if json_ else "\n".join(f"{name}: {value}" for name, value in report.items()))

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,15 +102,22 @@ def status(
         data: A folder with local copies of the data sets, instead of the hub.
         json_: Print one JSON document, and nothing else, to standard output.
     """
-    from spurious.study import open_study
+    from spurious.study import load_spec, open_study
+    from spurious.study.plan import plan_studies
 
-    opened = open_study(path, store, profile=profile, data_dir=data)
+    if path.is_dir():
+        opened = open_study(path, profile=profile)
+        name, cells = opened.spec.name, opened.cells
+        first: dict[str, float | None] = {title: None for cell in cells for title in cell.first}
+    else:
+        planned = plan_studies([load_spec(path, profile)], store, data)[0]
+        name, cells, first = planned.study.name, planned.cells, planned.first
     if json_:
-        cells = [_cell_document(cell) for cell in opened.cells]
-        print(json.dumps({"study": opened.spec.name, "states": _states(opened.cells), "cells": cells}, indent=2))
+        rows = [_cell_document(cell) for cell in cells]
+        print(json.dumps({"study": name, "states": _states(cells), "first": _first(first), "cells": rows}, indent=2))
         return
-    print(_grid(opened.cells))
-    for cell in opened.cells:
+    print("\n".join([_grid(cells), *_first_text(first)]))
+    for cell in cells:
         if cell.state == "failed":
             print(f"{cell.title}: {cell.error}" + (f"\n  log: {cell.log}" if cell.log else ""))
 
@@ -149,7 +156,10 @@ def _check_arms(spec: "StudySpec", only: Iterable[str]) -> None:
 def _shortfall(outcome: "Outcome", store: Path) -> str:
     from spurious.study.launch import full_message
 
-    lines = [f"{title}: {failure.error}\n  log: {failure.log}" for title, failure in outcome.failures]
+    lines = [
+        f"{title}: {failure.error}" + (f"\n  log: {failure.log}" if failure.log else "")
+        for title, failure in outcome.failures
+    ]
     head = f"{len(outcome.failures)} failed"
     if outcome.not_started:
         head += f", {outcome.not_started} runs were not started"
@@ -190,11 +200,24 @@ def _cell_document(cell: "Cell") -> dict[str, Any]:
         "run": cell.fingerprint,
         "directory": str(cell.directory) if cell.directory else None,
         "state": cell.state,
+        "first": list(cell.first),
         "steps": cell.steps,
         "seconds": cell.seconds,
         "error": cell.error or None,
         "log": str(cell.log) if cell.log else None,
     }
+
+
+def _first(first: Mapping[str, float | None]) -> list[dict[str, Any]]:
+    return [{"title": title, "seconds": seconds} for title, seconds in first.items()]
+
+
+def _first_text(first: Mapping[str, float | None]) -> list[str]:
+    """What is made before runs, a line each, with its cost where that is known."""
+    from spurious.study.display import duration
+
+    costs = {title: "" if seconds is None else f", about {duration(seconds)}" for title, seconds in first.items()}
+    return [f"to be made first: {title}{cost}" for title, cost in costs.items()]
 
 
 def _plan_document(one: "Plan") -> dict[str, Any]:
@@ -206,7 +229,7 @@ def _plan_document(one: "Plan") -> dict[str, Any]:
         "runs": one.runs,
         "done": one.done,
         "owed": one.owed,
-        "organisms": list(one.organisms),
+        "first": _first(one.first),
         "seconds": one.seconds,
     }
 
@@ -221,8 +244,7 @@ def _plan_text(one: "Plan") -> str:
         _grid(one.cells),
         f"{len(one.cells)} cells are {one.runs} runs; {one.done} are there, {one.owed} are owed",
     ]
-    if one.organisms:
-        lines.append(f"to be built first: {', '.join(one.organisms)}")
+    lines += _first_text(one.first)
     if one.seconds is None:
         lines.append("cost: unknown, no finished run is like these")
     else:

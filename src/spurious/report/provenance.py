@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from spurious.report.material import Cell, Material
@@ -87,9 +88,9 @@ def environments(material: Material) -> list[tuple[str, str]]:
 
 
 def _named(spec: Mapping[str, Any]) -> str:
-    """A reward or label in short."""
+    """A reward or label in short; of a table of votes, its name and not where it lies."""
     inside = [_named(part) for part in spec.get("of", ())]
-    inside += [f"{name}={value}" for name, value in spec["args"].items()]
+    inside += [f"{name}={PurePath(value).name if name == 'votes' else value}" for name, value in spec["args"].items()]
     return f"{spec['name']}({', '.join(inside)})" if inside else str(spec["name"])
 
 

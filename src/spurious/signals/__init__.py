@@ -2,7 +2,7 @@
 
 from spurious.signals.build import build_reward
 from spurious.signals.contract import BuiltReward, NotReproducibleWarning, Reward, pay
-from spurious.signals.labels import LABELS, Labeling, build_labels
+from spurious.signals.labels import LABELS, Labeling, build_labels, check_label
 from spurious.signals.rewards import REWARDS
 from spurious.signals.votes import VOTES_SCHEMA, LabelReport, label_report, tally
 
@@ -17,6 +17,7 @@ __all__ = [
     "Reward",
     "build_labels",
     "build_reward",
+    "check_label",
     "label_report",
     "pay",
     "tally",

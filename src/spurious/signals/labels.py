@@ -13,10 +13,10 @@ from typing import Any
 
 import polars as pl
 
-from spurious.errors import DataError, SpecError
+from spurious.errors import NoLabelError, SpecError
 from spurious.keys import key, uniforms
 from spurious.signals.build import bind
-from spurious.signals.votes import ranked, read_votes
+from spurious.signals.votes import VOTES_SCHEMA, ranked, read_votes
 from spurious.signals.wrong import (
     AnswerPool,
     Numbers,
@@ -83,6 +83,15 @@ def nth_vote(problems: Sequence[Problem], seed: int, /, *, votes: pl.DataFrame, 
         yield problem.id, own[n - 1] if len(own) >= n else _Unlabeled(missing)
 
 
+def least_common(problems: Sequence[Problem], seed: int, /, *, votes: pl.DataFrame) -> _Labels:
+    """The answer with the fewest votes, right or wrong (the paper's code calls it the outlier); of one answer, none."""
+    answers = ranked(votes)
+    for problem in problems:
+        own = answers.get(problem.id, [])
+        missing = "all its answers are one" if own else NO_VOTES
+        yield problem.id, own[-1] if len(own) > 1 else _Unlabeled(missing)
+
+
 def incorrect_only(problems: Sequence[Problem], seed: int, /, *, votes: pl.DataFrame) -> _Labels:
     """The majority answer where it is wrong: the paper's incorrect reward.
 
@@ -146,7 +155,7 @@ def _others_answer(pool: AnswerPool, problem: Problem, seed: int) -> str | _Unla
 
 LABELS: dict[str, Callable[..., _Labels]] = {
     transform.__name__: transform
-    for transform in (true, majority, nth_vote, incorrect_only, near, far, shuffled, noise)
+    for transform in (true, majority, nth_vote, least_common, incorrect_only, near, far, shuffled, noise)
 }
 """Every label transform by name; `votes` is the path of a table that `spurious label` wrote."""
 
@@ -163,12 +172,10 @@ def build_labels(spec: LabelSpec, problems: Sequence[Problem], seed: int, base: 
 
     Raises:
         SpecError: an unknown name or parameter; names the field and what exists.
-        DataError: the table of votes cannot be used, or no problem is left.
+        DataError: the table of votes cannot be used.
+        NoLabelError: no problem is left.
     """
-    transform = LABELS.get(spec.name)
-    if transform is None:
-        raise SpecError(f"label.name: unknown label transform {spec.name!r}; there are {', '.join(LABELS)}")
-    parameters = bind(transform, f"label ({spec.name})", spec.args, problems, seed).kwargs
+    transform, parameters = _bound(spec)
     if "votes" in parameters:
         parameters["votes"] = read_votes(_path(parameters["votes"], base))
     labels: dict[str, str] = {}
@@ -182,9 +189,29 @@ def build_labels(spec: LabelSpec, problems: Sequence[Problem], seed: int, base: 
             labels[problem_id] = label
     if not labels:
         reasons = "; ".join(f"{count} because {reason}" for reason, count in dropped.items()) or "there are no problems"
-        raise DataError(f"label {spec.name!r} leaves no problem to train on: {reasons}")
+        raise NoLabelError(f"label {spec.name!r} leaves no problem to train on: {reasons}")
     kept = tuple(problem for problem in problems if problem.id in labels)
     return Labeling(kept, labels, dict(dropped))
+
+
+def check_label(spec: LabelSpec) -> None:
+    """Refuse an unknown name or parameter while the votes that a label reads are not there yet.
+
+    Raises:
+        SpecError: as `build_labels` does.
+    """
+    transform, parameters = _bound(spec)
+    if "votes" in parameters:
+        parameters["votes"] = pl.DataFrame(schema=VOTES_SCHEMA)
+    for _ in transform((), 0, **parameters):
+        pass
+
+
+def _bound(spec: LabelSpec) -> tuple[Callable[..., _Labels], dict[str, Any]]:
+    transform = LABELS.get(spec.name)
+    if transform is None:
+        raise SpecError(f"label.name: unknown label transform {spec.name!r}; there are {', '.join(LABELS)}")
+    return transform, bind(transform, f"label ({spec.name})", spec.args, (), 0).kwargs
 
 
 def _path(value: Any, base: Path | None) -> Path:

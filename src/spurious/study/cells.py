@@ -1,17 +1,18 @@
 """From a declared study to its cells: arm x model x seed, each a run that is found by what it is."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spurious.errors import InputError
+from spurious.errors import InputError, NoLabelError
 from spurious.grpo.arm import Inputs, prepare
-from spurious.organisms.recipe import Recipe, load_recipe
-from spurious.organisms.record import holds
-from spurious.specs import RunSpec
+from spurious.signals import check_label
+from spurious.specs import BenchSpec, LabelSpec, RunSpec
 from spurious.store import Identity
+from spurious.store.fingerprint import digest
 from spurious.store.state import State, find_run
-from spurious.study.spec import Role, StudySpec
+from spurious.study.made import Ballot, Made, Origin, find_organism, find_votes
+from spurious.study.spec import Role, StudySpec, VotesSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Cell:
     model: str
     seed: int
     fingerprint: str | None
-    """None while the organism that the run starts from is not built: what it is, is then not known yet."""
+    """None while something that the run needs is not made: what it is, is then not known yet."""
     directory: Path | None
     """Where the run is or will be; None without a fingerprint."""
     state: State = "owed"
@@ -35,6 +36,8 @@ class Cell:
     """Why it failed."""
     log: Path | None = None
     """What its last process wrote to its output."""
+    first: tuple[str, ...] = ()
+    """What has to be made before it, in words and in order."""
 
     @property
     def title(self) -> str:
@@ -50,34 +53,26 @@ class Planned:
     spec: RunSpec
     identity: Identity
     """Of a run without a fingerprint, provisional: equal for cells that will be the same run."""
+    first: tuple[Made, ...] = ()
+    """What is not there yet and has to be made before it, in that order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Organism:
-    """A model of the study that is made here."""
-
-    model: str
-    recipe: Recipe
-    directory: Path
-
-    @property
-    def built(self) -> bool:
-        """Whether it is there; a build appears whole or not at all. StoreError where something else is."""
-        return holds(self.directory, self.recipe)
+OWN = "own"
+"""In the place of a table of votes: those of the very model that is trained."""
 
 
-def organisms(study: StudySpec, store: Path) -> dict[str, Organism]:
-    """The study's organisms by the name of the model.
+def origins(study: StudySpec, store: Path) -> dict[str, Origin]:
+    """The study's models by name: where they are, and what has to be made before.
 
     Raises:
-        SpecError: a recipe is unknown or wrong.
+        InputError: a recipe is unknown or wrong, or an organism's place is taken.
     """
-    found = {}
-    for name, model in study.models.items():
-        if model.organism:
-            recipe = load_recipe(model.organism)
-            found[name] = Organism(name, recipe, store / "organisms" / recipe.name)
-    return found
+    return {
+        name: find_organism(name, model.organism, store)
+        if model.organism
+        else Origin(name, model.source, model.revision, ())
+        for name, model in study.models.items()
+    }
 
 
 def expand(study: StudySpec, store: Path, data_dir: Path | None = None) -> list[Planned]:
@@ -86,32 +81,73 @@ def expand(study: StudySpec, store: Path, data_dir: Path | None = None) -> list[
     Raises:
         InputError: an arm cannot be run, or an organism's place is taken; the message names what, and the field or row.
     """
-    made = organisms(study, store)
-    unbuilt = {name for name, organism in made.items() if not organism.built}
-    models = {name: str(made[name].directory) if name in made else model.source for name, model in study.models.items()}
+    models = origins(study, store)
     sources = Inputs(data_dir)
     return [
-        _planned(study, arm, model, seed, models[model], store, sources, known=model not in unbuilt)
+        _planned(study, arm, models[model], seed, store, sources)
         for seed in study.seeds
         for model in study.models
         for arm in study.arms
     ]
 
 
-def _planned(
-    study: StudySpec, arm: str, model: str, seed: int, source: str, store: Path, sources: Inputs, *, known: bool
-) -> Planned:
-    spec = study.run_spec(arm, model, seed, source)
+def _planned(study: StudySpec, arm: str, origin: Origin, seed: int, store: Path, sources: Inputs) -> Planned:
+    cell = Cell(arm, study.arms[arm].role, origin.model, seed, None, None)
     try:
+        spec = study.run_spec(arm, origin.model, seed, origin.source)
+        spec, first = _with_votes(spec, study.votes, origin, store, sources)
+        if first:
+            cell = replace(cell, first=tuple(one.title for one in first))
+            return Planned(cell, spec, _provisional(spec, sources), first)
         prepared = prepare(spec, sources, {})
+    except NoLabelError as error:
+        if study.arms[arm].label.args.get("votes") != OWN:
+            raise _named(error, study, cell) from error
+        return Planned(replace(cell, state="failed", error=str(error)), spec, _provisional(spec, sources))
     except InputError as error:
-        raise type(error)(f"study {study.name}, arm {arm!r} on {model!r}: {error}") from error
-    role = study.arms[arm].role
-    if not known:
-        return Planned(Cell(arm, role, model, seed, None, None), spec, prepared.identity)
+        raise _named(error, study, cell) from error
     fingerprint = prepared.identity.fingerprint
     directory = find_run(store, fingerprint) or store / prepared.directory_name
-    return Planned(Cell(arm, role, model, seed, fingerprint, directory), spec, prepared.identity)
+    return Planned(replace(cell, fingerprint=fingerprint, directory=directory), spec, prepared.identity)
+
+
+def _with_votes(
+    spec: RunSpec, settings: VotesSpec, origin: Origin, store: Path, sources: Inputs
+) -> tuple[RunSpec, tuple[Made, ...]]:
+    """The run with its model's own votes put in their place, and what has to be made before it."""
+    if spec.label.args.get("votes") != OWN:
+        return spec, origin.first
+    task = sources.task(spec.task)
+    template = task.template if spec.task.template == "auto" else spec.task.template
+    bench = BenchSpec(
+        task=spec.task.model_copy(update={"template": template}),
+        k=settings.k,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens or spec.sampling.max_tokens,
+        stop=spec.sampling.stop,
+    )
+    ballot = Ballot(bench=bench, extraction=settings.extraction, dtype=spec.dtype)
+    model = sources.model_digest(origin.source, origin.revision)
+    votes = find_votes(origin, ballot, task.digest, len(task.problems), model, store)
+    label = spec.label.model_copy(update={"args": {**spec.label.args, "votes": str(votes.table)}})
+    first = origin.first if votes.there else (*origin.first, votes)
+    return spec.model_copy(update={"label": label}), first
+
+
+def _provisional(spec: RunSpec, sources: Inputs) -> Identity:
+    """What the run is as far as it can be told before all it needs is made; also checks it.
+
+    Raises:
+        InputError: as `prepare` does.
+    """
+    check_label(spec.label)
+    known = prepare(spec.model_copy(update={"label": LabelSpec()}), sources, {}).identity
+    fields = spec.model_dump(mode="json")
+    return replace(known, fingerprint=digest([known.fingerprint, fields["label"]])[:8], spec=fields)
+
+
+def _named(error: InputError, study: StudySpec, cell: Cell) -> InputError:
+    return type(error)(f"study {study.name}, arm {cell.arm!r} on {cell.model!r}: {error}")
 
 
 def distinct(planned: Iterable[Planned]) -> Iterator[Planned]:

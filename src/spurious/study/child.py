@@ -1,4 +1,4 @@
-"""The process of one run or one organism, forked for `spurious.study.worker`.
+"""The process of one run, or of one thing that is made before runs, forked for `spurious.study.worker`.
 
 One pipe stays open for as long as the parent lives: its end means that the parent is gone, however it died, and so this
 process ends at once too. Reports go into another, one JSON document a line; what anything prints goes to a log.
@@ -12,14 +12,17 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from spurious.errors import InputError, LockedError, SpecError, SpuriousError
+from spurious.store.environment import environment
 from spurious.verify import pool
 
 Ending = Literal["done", "locked", "full", "input", "failed", "interrupted"]
@@ -27,6 +30,8 @@ Ending = Literal["done", "locked", "full", "input", "failed", "interrupted"]
 anything else; it was told to stop."""
 
 Report = Callable[[dict[str, Any]], None]
+
+_CHANGED = "a file that is read has changed since. Start the study again"
 
 
 def main(request: dict[str, Any], log: Path, parent: Connection, reports: Connection) -> None:
@@ -75,7 +80,7 @@ def _run(request: dict[str, Any], report: Report) -> None:
         if run.manifest["fingerprint"] != request["fingerprint"]:
             raise SpecError(
                 f"this run is no longer the one that was planned ({run.manifest['fingerprint']}, not "
-                f"{request['fingerprint']}): a file it reads has changed since. Start the study again"
+                f"{request['fingerprint']}): {_CHANGED}"
             )
         with run.log.open("a", encoding="utf-8") as log:
             os.dup2(log.fileno(), 1)
@@ -86,7 +91,7 @@ def _run(request: dict[str, Any], report: Report) -> None:
         RunSpec.model_validate(request["spec"]),
         Path(request["directory"]) if request["directory"] else None,
         store=Path(request["store"]),
-        data_dir=Path(request["data"]) if request["data"] else None,
+        data_dir=_data(request),
         progress=_progress(report),
         opened=opened,
     )
@@ -96,13 +101,66 @@ def _organism(request: dict[str, Any], report: Report) -> None:
     from spurious.organisms import Recipe, build
 
     out = Path(request["directory"])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with (out.parent / f".{out.name}.lock").open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes second waits, and finds it built
+    with _alone(out):
         build(Recipe.model_validate(request["recipe"]), out, progress=_progress(report))
 
 
-_TASKS: dict[str, Callable[[dict[str, Any], Report], None]] = {"run": _run, "organism": _organism}
+def _votes(request: dict[str, Any], report: Report) -> None:
+    from spurious.evaluate import open_bench
+    from spurious.policy import TorchSampler, load, prepare_process
+    from spurious.store.files import write_json
+    from spurious.store.fingerprint import model_digest
+    from spurious.study.made import Ballot
+    from spurious.tasks import load_task
+    from spurious.voting import vote
+
+    ballot, model = Ballot.model_validate(request["ballot"]), model_digest(request["model"], request["revision"])
+    table, record = Path(request["table"]), Path(request["record"])
+    task = load_task(ballot.bench.task, data_dir=_data(request))
+    if (now := ballot.digest(task.digest, model)) != table.stem:
+        raise SpecError(f"these votes are no longer those that were planned ({now}, not {table.stem}): {_CHANGED}")
+    sampled = 0
+
+    def progress(_: str, done: int, total: int, note: str) -> None:
+        nonlocal sampled
+        sampled += 1
+        report({"stage": "votes", "done": done, "total": total, "note": note})
+
+    with _alone(table):
+        if table.exists() and record.exists():
+            return
+        started = time.monotonic()
+        process = prepare_process()
+        policy = load(request["model"], revision=request["revision"], dtype=ballot.dtype)
+        bench, sampler = open_bench(ballot.bench, task, policy), TorchSampler(policy)
+        labels = vote(sampler, bench, table, model=model, extraction=ballot.extraction, progress=progress)
+        facts = {
+            "model": {"source": request["model"], "revision": request["revision"], "digest": model},
+            "problems": task.digest,
+            "ballot": request["ballot"],
+            "labels": asdict(labels),
+            "kind": ballot.digest(task.digest),
+            "seconds": time.monotonic() - started,
+            "whole": sampled == len(task.problems),
+            "environment": {**environment(), **process},
+        }
+        write_json(record, facts)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Make `out` while nobody else does: whoever comes second waits, and finds it made."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with (out.parent / f".{out.name}.lock").open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _data(request: dict[str, Any]) -> Path | None:
+    return Path(request["data"]) if request["data"] else None
+
+
+_TASKS: dict[str, Callable[[dict[str, Any], Report], None]] = {"run": _run, "organism": _organism, "votes": _votes}
 
 
 def _progress(report: Report) -> Callable[[str, int, int, str], None]:

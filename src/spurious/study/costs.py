@@ -10,7 +10,8 @@ from typing import Any
 from spurious.store import read_manifest
 from spurious.store.fingerprint import digest
 from spurious.store.state import run_state
-from spurious.study.cells import Organism, Planned
+from spurious.study.cells import Planned
+from spurious.study.made import Made, Organism
 
 _NOT_COST = {"model", "revision", "seed", "save_every"}
 _ARM = {"reward", "label"}
@@ -20,14 +21,18 @@ class Costs:
     """Seconds by kind of run: first the same arm on the same model, then any arm on it, then any model."""
 
     def __init__(self, store: Path) -> None:
-        """Read the finished runs and the organisms of a store."""
+        """Read the finished runs, the organisms and the votes of a store."""
         self._known: defaultdict[str, list[float]] = defaultdict(list)
-        self._organisms: list[float] = []
+        self._made: defaultdict[str, list[float]] = defaultdict(list)
         for done in sorted(store.glob("*--*/DONE")):
             manifest = read_manifest(done.parent)
             self._add(manifest["spec"], manifest["inputs"], run_state(done.parent).seconds)
         for record in sorted(store.glob("organisms/*/organism.json")):
-            self._organisms.append(float(json.loads(record.read_text(encoding="utf-8"))["seconds"]))
+            self._made["organism"].append(float(json.loads(record.read_text(encoding="utf-8"))["seconds"]))
+        for record in sorted(store.glob("votes/*.json")):
+            votes = json.loads(record.read_text(encoding="utf-8"))
+            if votes["whole"]:
+                self._made[votes["kind"]].append(float(votes["seconds"]))
 
     def run(self, planned: Planned) -> float | None:
         """Mean seconds of the finished runs that are most like this one."""
@@ -36,23 +41,26 @@ class Costs:
                 return fmean(self._known[kind])
         return None
 
-    def organism(self, organism: Organism) -> float | None:
-        """Mean seconds that the store's organisms took to build; nothing for one that is there."""
-        if organism.built:
-            return 0.0
-        return fmean(self._organisms) if self._organisms else None
+    def made(self, made: Made) -> float | None:
+        """Mean seconds that things like this took to make."""
+        known = self._made.get(_made_kind(made))
+        return fmean(known) if known else None
 
     def learn(self, planned: Planned, seconds: float) -> None:
         """Add a run that has just been finished."""
         self._add(planned.identity.spec, planned.identity.inputs, seconds)
 
-    def learn_organism(self, seconds: float) -> None:
-        """Add an organism that has just been built."""
-        self._organisms.append(seconds)
+    def learn_made(self, made: Made, seconds: float) -> None:
+        """Add a thing that has just been made, by one process."""
+        self._made[_made_kind(made)].append(seconds)
 
     def _add(self, spec: Mapping[str, Any], inputs: Mapping[str, str], seconds: float) -> None:
         for kind in _kinds(spec, inputs):
             self._known[kind].append(seconds)
+
+
+def _made_kind(made: Made) -> str:
+    return "organism" if isinstance(made, Organism) else made.kind
 
 
 def _kinds(spec: Mapping[str, Any], inputs: Mapping[str, str]) -> tuple[str, str, str]:

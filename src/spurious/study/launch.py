@@ -19,9 +19,10 @@ from typing import Any
 
 from spurious.errors import SpuriousError
 from spurious.store.state import is_locked, run_state
-from spurious.study.cells import Organism, Planned, distinct, expand, organisms
+from spurious.study.cells import Planned, distinct, expand
 from spurious.study.child import disk_full
 from spurious.study.costs import Costs
+from spurious.study.made import Made
 from spurious.study.record import Failure, clear_failure, log_path, write_failure, write_study
 from spurious.study.spec import StudySpec
 from spurious.study.worker import Worker
@@ -32,22 +33,21 @@ ELSEWHERE_EVERY = 1.0
 
 @dataclass(frozen=True)
 class Job:
-    """One process to be run: an organism's, or a run's."""
+    """One process to be run: that of a run, or of a thing that is made before runs."""
 
-    work: Organism | Planned
+    work: Made | Planned
     kills: int = 0
     """How often its process was killed from outside."""
 
     @property
     def key(self) -> str:
         """Names its files in the study's folder."""
-        work = self.work
-        return f"organism-{work.recipe.name}" if isinstance(work, Organism) else work.identity.fingerprint
+        return self.work.identity.fingerprint if isinstance(self.work, Planned) else self.work.key
 
     @property
     def title(self) -> str:
         """The job in words."""
-        return f"organism {self.work.model}" if isinstance(self.work, Organism) else self.work.cell.title
+        return self.work.cell.title if isinstance(self.work, Planned) else self.work.title
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Outcome:
     failures: list[tuple[str, Failure]] = field(default_factory=list)
     """Jobs by title, and how they ended."""
     not_started: int = 0
-    """Runs that are owed still and were not tried: their organism failed, or the disk was full."""
+    """Runs that are owed still and were not tried: what they need could not be made, or the disk was full."""
     full: bool = False
     """Whether there was no space left: nothing more was started then."""
 
@@ -92,7 +92,7 @@ def run_study(
 
     Args:
         study: what to run.
-        store: where runs, organisms and the study's folder are kept.
+        store: where runs, what is made before them, and the study's folder are kept.
         data_dir: local copies of data sets, instead of the hub.
         jobs: processes side by side; by default one for each core that this process may use.
         only: run only these arms.
@@ -141,8 +141,10 @@ class _Launch:
         self.running: dict[Worker, Job] = {}
         self.elsewhere: list[Job] = []
         self.seen_elsewhere: set[str] = set()
-        self.waiting_for: dict[str, int] = {}
-        """Model whose organism is being built -> runs that wait for it."""
+        self.tried: set[str] = set()
+        """Keys of everything that was queued once."""
+        self.waiting = 0
+        """Runs that need something that is not made yet."""
 
     def run(self) -> Outcome:
         """Do everything that can be done."""
@@ -155,30 +157,36 @@ class _Launch:
                     self._look_elsewhere()
         finally:
             _stop(list(self.running))
-        self.outcome.not_started += sum(self.waiting_for.values())
+        self.outcome.not_started += self.waiting
         return self.outcome
 
     def _plan(self) -> None:
+        """Queue all that can be started now and was not yet; called again whenever something has been made."""
         planned = expand(self.study, self.store, self.data_dir)
-        made = organisms(self.study, self.store)
-        chosen = list(distinct(one for one in planned if one.cell.arm in self.only))
-        unbuilt = {name: one for name, one in made.items() if not one.built}
-        for name, organism in unbuilt.items():
-            self.queue.append(Job(organism))
-            self.waiting_for[name] = sum(one.cell.model == name for one in chosen)
         self._record(planned)
-        self._enqueue([one for one in chosen if one.cell.model not in unbuilt])
+        chosen = list(distinct(one for one in planned if one.cell.arm in self.only))
+        self.waiting = sum(bool(one.first) for one in chosen)
+        needed = {made.key: made for one in chosen for made in one.first if not made.first}
+        jobs = [Job(made) for made in reversed(needed.values())] + [Job(one) for one in chosen if not one.first]
+        for job in jobs:
+            if job.key not in self.tried:
+                self.tried.add(job.key)
+                self._enqueue(job)
 
     def _record(self, planned: Collection[Planned]) -> None:
         done = {p.identity.fingerprint for p in planned if p.cell.directory and (p.cell.directory / "DONE").exists()}
         write_study(self.store, self.study, [one.cell for one in planned], len(done))
 
-    def _enqueue(self, planned: Collection[Planned]) -> None:
-        for one in planned:
-            if one.cell.directory is not None and run_state(one.cell.directory).state == "done":
-                self.outcome.done += 1
-            else:
-                self.queue.append(Job(one))
+    def _enqueue(self, job: Job) -> None:
+        """Queue it, unless there is nothing to do; what others wait for goes first."""
+        if not isinstance(job.work, Planned):
+            self.queue.appendleft(job)
+        elif job.work.cell.state == "failed":
+            self._give_up(job, Failure(job.work.cell.error, ""))
+        elif job.work.cell.directory is not None and run_state(job.work.cell.directory).state == "done":
+            self.outcome.done += 1
+        else:
+            self.queue.append(job)
 
     def _start(self, selector: selectors.BaseSelector) -> None:
         if self.outcome.full:
@@ -195,10 +203,10 @@ class _Launch:
             selector.register(worker.reports, selectors.EVENT_READ, worker)
             self._show()
 
-    def _request(self, work: Organism | Planned) -> dict[str, Any]:
-        if isinstance(work, Organism):
-            recipe = work.recipe.model_dump(mode="json")
-            return {"do": "organism", "recipe": recipe, "directory": str(work.directory)}
+    def _request(self, work: Made | Planned) -> dict[str, Any]:
+        data = str(self.data_dir) if self.data_dir else None
+        if not isinstance(work, Planned):
+            return {**work.request(), "data": data}
         there = work.cell.directory if work.cell.directory and work.cell.directory.exists() else None
         return {
             "do": "run",
@@ -206,7 +214,7 @@ class _Launch:
             "fingerprint": work.identity.fingerprint,
             "directory": str(there) if there else None,
             "store": str(self.store),
-            "data": str(self.data_dir) if self.data_dir else None,
+            "data": data,
         }
 
     def _listen(self, selector: selectors.BaseSelector) -> None:
@@ -260,12 +268,8 @@ class _Launch:
             if worker.first == 0:
                 self.costs.learn(job.work, worker.seconds)
             return
-        self.costs.learn_organism(worker.seconds)
-        del self.waiting_for[job.work.model]
-        planned = expand(self.study, self.store, self.data_dir)
-        self._record(planned)
-        mine = [one for one in planned if one.cell.model == job.work.model and one.cell.arm in self.only]
-        self._enqueue(list(distinct(mine)))
+        self.costs.learn_made(job.work, worker.seconds)
+        self._plan()
 
     def _leave(self, job: Job) -> None:
         """Wait for a run that another process is writing."""
@@ -275,13 +279,16 @@ class _Launch:
         self.elsewhere.append(job)
 
     def _failed(self, job: Job, failure: Failure) -> None:
-        self.outcome.failures.append((job.title, failure))
-        self.watch.say(f"{job.title}: failed: {failure.error}")
+        self._give_up(job, failure)
         with suppress(OSError):  # a full disk: the message above and the exit status say it
             write_failure(self.store, self.study.name, job.key, failure)
 
+    def _give_up(self, job: Job, failure: Failure) -> None:
+        self.outcome.failures.append((job.title, failure))
+        self.watch.say(f"{job.title}: failed: {failure.error}")
+
     def _show(self) -> None:
-        waiting = len(self.queue) + len(self.elsewhere) + sum(self.waiting_for.values())
+        waiting = len(self.queue) + len(self.elsewhere) + self.waiting
         ended = self.outcome.done + len(self.outcome.failures)
         self.watch.show(ended, ended + len(self.running) + waiting, list(self.running), self._remaining())
 
@@ -291,14 +298,14 @@ class _Launch:
         paces = [total for worker in self.running if (total := worker.expected) is not None]
         guess = sum(paces) / len(paces) if paces else None
         left += [self._cost(job.work) or guess for job in self.queue]
-        left += [guess] * sum(self.waiting_for.values())
+        left += [guess] * self.waiting
         known = [seconds for seconds in left if seconds is not None]
         if len(known) < len(left) or not known:
             return None
         return max(*known, sum(known) / min(self.jobs, len(known)), 0.0)
 
-    def _cost(self, work: Organism | Planned) -> float | None:
-        return self.costs.organism(work) if isinstance(work, Organism) else self.costs.run(work)
+    def _cost(self, work: Made | Planned) -> float | None:
+        return self.costs.run(work) if isinstance(work, Planned) else self.costs.made(work)
 
 
 def _stop(workers: Collection[Worker]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spurious.study.cells import Cell, distinct, expand, organisms
+from spurious.study.cells import Cell, distinct, expand
 from spurious.study.costs import Costs
 from spurious.study.spec import StudySpec
 from spurious.study.study import inspect
@@ -18,12 +18,12 @@ class Plan:
     study: StudySpec
     cells: tuple[Cell, ...]
     needs: frozenset[str]
-    """The runs by identity, provisional where an organism is not built."""
+    """The runs by identity, provisional where something they need is not made."""
     done: int
-    organisms: tuple[str, ...]
-    """Models that have to be built first."""
+    first: dict[str, float | None]
+    """What has to be made before runs, in words and in order -> the seconds that such things have taken."""
     seconds: float | None
-    """Of one core for what is owed, organisms included; None where no finished run is like one of these."""
+    """Of one core for what is owed, all of it; None where nothing finished is like one of these."""
 
     @property
     def runs(self) -> int:
@@ -56,14 +56,15 @@ def _plan(study: StudySpec, store: Path, data_dir: Path | None, costs: Costs) ->
     runs = list(distinct(planned))
     states = inspect([one.cell for one in runs], store, study.name)
     owed = [one for one, cell in zip(runs, states, strict=True) if cell.state != "done"]
-    unbuilt = [one for one in organisms(study, store).values() if not one.built]
-    known = [costs.run(one) for one in owed] + [costs.organism(one) for one in unbuilt]
+    made = {thing.key: thing for one in owed for thing in one.first}
+    first = {thing.title: costs.made(thing) for thing in made.values()}
+    known = [*map(costs.run, owed), *first.values()]
     seconds = [cost for cost in known if cost is not None]
     return Plan(
         study=study,
         cells=inspect([one.cell for one in planned], store, study.name),
         needs=frozenset(one.identity.fingerprint for one in runs),
         done=len(runs) - len(owed),
-        organisms=tuple(one.model for one in unbuilt),
+        first=first,
         seconds=sum(seconds) if len(seconds) == len(known) else None,
     )

@@ -19,6 +19,7 @@ import yaml
 
 from spurious.errors import StoreError
 from spurious.store.files import complete_lines, remove, write_json, write_text
+from spurious.store.state import State
 from spurious.study.cells import Cell
 from spurious.study.spec import StudySpec, load_spec
 
@@ -75,7 +76,7 @@ def declarations(where: Path) -> list[dict[str, Any]]:
 
 
 def log_path(store: Path, study: str, key: str) -> Path:
-    """Where a process writes until the run directory is open; `key` is a fingerprint or an organism's name."""
+    """Where a process writes until the run directory is open; `key` is a fingerprint or names what is made first."""
     return folder(store, study) / "logs" / f"{key}.log"
 
 
@@ -108,12 +109,15 @@ def _cell_row(cell: Cell, store: Path) -> dict[str, Any]:
         "seed": cell.seed,
         "fingerprint": cell.fingerprint,
         "directory": directory,
+        "first": list(cell.first),
+        "error": cell.error if cell.fingerprint is None else "",
     }
 
 
 def _read_cell(row: dict[str, Any], store: Path) -> Cell:
     directory = store / row["directory"] if row["directory"] else None
-    return Cell(**{**row, "directory": directory})
+    state: State = "failed" if row.get("error") else "owed"
+    return Cell(**{**row, "directory": directory, "first": tuple(row.get("first", ())), "state": state})
 
 
 def _declare(path: Path, declared: dict[str, Any], done: int) -> None:

@@ -17,6 +17,7 @@ from spurious.behaviors import BEHAVIORS, PRESENT
 from spurious.errors import SpecError
 from spurious.specs import BenchSpec, LabelSpec, RewardSpec, RunSpec, Spec
 from spurious.store.tables import BEHAVIOR
+from spurious.types import Extraction
 
 Role = Literal["treatment", "placebo", "control"]
 """What an arm is for: `treatment` is the claim, `placebo` a reward without its information, `control` anything else."""
@@ -64,12 +65,28 @@ class ModelSpec(Spec):
         return self
 
 
+class VotesSpec(Spec):
+    """How a model is asked for its own votes, where an arm's label reads them (`args: {votes: own}`).
+
+    Everything else (template, stop strings, number format) is as in the runs that use them.
+    """
+
+    k: Annotated[int, Field(ge=1)] = 64
+    """Votes a problem."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    """null: as many as in training."""
+    extraction: Extraction = "lenient"
+    """Which text counts as the answer."""
+
+
 class ArmSpec(Spec):
     """One arm: what is paid for, what the reward is told, and what else differs from the base."""
 
     role: Role
     reward: RewardSpec
     label: LabelSpec = LabelSpec()
+    """Where a label reads votes, `own` in the place of a table means those of the model that is trained."""
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Fields of the base that this arm changes, such as `{grpo: {clip_high: null}}`."""
 
@@ -134,6 +151,7 @@ class StudySpec(Spec):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_count), Field(min_length=1)]
     """A list, or a number n for 0 to n - 1."""
     benches: tuple[BenchSpec, ...] = Field(min_length=1)
+    votes: VotesSpec = VotesSpec()
     primary: Primary
     compare: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_several)] = Field(default_factory=dict)
     """Arm -> the arm or arms it is compared with; by default every treatment with every placebo."""

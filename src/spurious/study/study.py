@@ -9,7 +9,7 @@ import polars as pl
 from spurious.errors import StoreError
 from spurious.store.load import Runs
 from spurious.store.state import run_state
-from spurious.study.cells import Cell, expand, organisms
+from spurious.study.cells import Cell, expand, origins
 from spurious.study.record import read_failure, read_study
 from spurious.study.spec import StudySpec, load_spec
 
@@ -44,8 +44,7 @@ class Study:
 
     def source(self, model: str) -> str:
         """Where the model of this name is: a directory or a hub id."""
-        made = organisms(self.spec, self.store)
-        return str(made[model].directory) if model in made else self.spec.models[model].source
+        return origins(self.spec, self.store)[model].source
 
     def _tables(self, table: Callable[[Runs], pl.DataFrame], arms: Collection[str] = ()) -> pl.DataFrame:
         read: dict[Path, pl.DataFrame] = {}
