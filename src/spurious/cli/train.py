@@ -49,7 +49,8 @@ def train(
         steps: Rollout batches.
         out: The run directory; by default one below the store, named after arm, model, seed and fingerprint.
         store: Where runs are kept when no directory is given.
-        label: What the reward is told: true, majority, nth_vote, least_common, incorrect_only, near, far, shuffled, noise.
+        label: What the reward is told: true, majority, nth_vote, least_common, incorrect_only, near, far, shuffled,
+            noise.
         reward_args: Parameters of the reward, such as --reward.args.gamma 0.3.
         template: A prompt template; auto asks the task and the tokenizer.
         limit: Train on only the first so many problems.
