@@ -221,6 +221,8 @@ class RunSpec(Spec):
     """Of forward and backward passes; the weights that are trained stay float32."""
     token_budget: Annotated[int, Field(ge=1)] = 16384
     """Tokens in one forward and backward pass, prompt and padding included: what bounds memory."""
+    sampling_rows: Annotated[int, Field(ge=1)] = 512
+    """Completions drawn at once, in training and evaluation: what bounds memory while sampling."""
     extraction: Literal["strict", "lenient"] = "strict"
     """What counts as an answer for the training reward."""
     measure_kl: bool = True

@@ -100,6 +100,6 @@ def test_chunks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(7, 10, generator=torch.Generator().manual_seed(1))
     u = torch.linspace(0, 0.99, 7, dtype=torch.float64)
     whole = draw(logits, u, temperature=1.0, top_p=0.8, confidence=True)
-    monkeypatch.setattr(draws, "_ELEMENTS", 25)
+    monkeypatch.setattr(draws, "CHUNK_ELEMENTS", 25)
     for a, b in zip(whole, draw(logits, u, temperature=1.0, top_p=0.8, confidence=True), strict=True):
         assert torch.equal(a, b)

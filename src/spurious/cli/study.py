@@ -26,7 +26,13 @@ STORE = Path("runs")
 
 @study.command
 def plan(
-    path: Path, *, profile: str | None = None, store: Path = STORE, data: Path | None = None, json_: Json = False
+    path: Path,
+    *,
+    profile: str | None = None,
+    store: Path = STORE,
+    data: Path | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    json_: Json = False,
 ) -> None:
     """Say what a study needs before anything is run: its runs, those that are there or shared, and what they cost.
 
@@ -35,6 +41,7 @@ def plan(
         profile: A variant that the study declares.
         store: Where runs are kept.
         data: A folder with local copies of the data sets, instead of the hub.
+        dry_run: Say instead what each model takes of a device's memory; no weights, no problems and no network needed.
         json_: Print one JSON document, and nothing else, to standard output.
     """
     from spurious.study import load_spec
@@ -43,6 +50,12 @@ def plan(
     files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
     if not files:
         raise SpecError(f"{path}: there is no study (*.yaml) in this folder")
+    if dry_run:
+        from spurious.cli.scale import show
+        from spurious.study.scale import scale_study
+
+        show([one for file in files for one in scale_study(load_spec(file, profile), store)], as_json=json_)
+        return
     plans = plan_studies([load_spec(file, profile) for file in files], store, data)
     shared = shared_runs(plans)
     if json_:

@@ -35,9 +35,11 @@ def train(
     save_every: int | None = None,
     dtype: str = "float32",
     token_budget: int = 16384,
+    sampling_rows: int = 512,
     extraction: str = "strict",
     measure_kl: bool = True,
     revision: str | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
     """Train a model with GRPO under one reward. Run again after any interruption, it goes on to the same bytes.
@@ -58,6 +60,7 @@ def train(
         bench: A benchmark to evaluate at step 0 and at the end, by task name; repeat for more.
         bench_args: Parameters of the benchmarks' tasks, such as --bench.args.split test.
         eval_limit: Use only the first so many problems of each benchmark.
+        dry_run: Say instead what the run takes of a device's memory; nothing is loaded or written.
         json_: Print one JSON document with the outcome, and nothing else, to standard output.
     """
     task_spec = TaskSpec(name=task, args=plain(task_args), template=template, limit=limit)
@@ -76,9 +79,16 @@ def train(
         save_every=save_every,
         dtype=dtype,
         token_budget=token_budget,
+        sampling_rows=sampling_rows,
         extraction=extraction,
         measure_kl=measure_kl,
     )
+    if dry_run:
+        from spurious.cli.scale import show
+        from spurious.study.scale import scale_run
+
+        show([scale_run(spec)], as_json=json_)
+        return
     from spurious.cli.tables import gains, scores_by_step
     from spurious.grpo.trainer import train as run_training
     from spurious.progress import on_terminal

@@ -77,7 +77,7 @@ def train(
         if opened is not None:
             opened(run)
         learner = _start(spec, initial, run.checkpoint)
-        sampler = TorchSampler(learner.policy)
+        sampler = TorchSampler(learner.policy, max_rows=spec.sampling_rows)
         save_every = spec.save_every or (1 if learner.policy.model.num_parameters() < SMALL else 20)
         watch = Stopwatch()
 

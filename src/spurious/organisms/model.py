@@ -30,10 +30,10 @@ POSITIONS = 512
 """Prompt and completion tokens an organism may hold."""
 
 
-def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:
-    """A float32 model with random weights that depend on the architecture and the seed alone."""
-    config_class, model_class = FAMILIES[architecture.family]
-    config = config_class(
+def configuration(architecture: Architecture, tokenizer: PreTrainedTokenizerFast) -> Any:
+    """What an organism's model is built from."""
+    config_class, _ = FAMILIES[architecture.family]
+    return config_class(
         vocab_size=len(tokenizer),
         hidden_size=architecture.width,
         intermediate_size=architecture.mlp,
@@ -48,9 +48,14 @@ def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerFast, se
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
     )
+
+
+def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:
+    """A float32 model with random weights that depend on the architecture and the seed alone."""
+    _, model_class = FAMILIES[architecture.family]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(seed, "organism", "weights") >> 1)
-        model: PreTrainedModel = model_class(config)
+        model: PreTrainedModel = model_class(configuration(architecture, tokenizer))
     model.generation_config = GenerationConfig(
         do_sample=True,
         temperature=1.0,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_ELEMENTS = 2**24
+CHUNK_ELEMENTS = 2**24
 """Doubles in one chunk of rows: what bounds memory for a large vocabulary."""
 
 
@@ -38,7 +38,7 @@ def draw(logits: Tensor, uniforms: Tensor, *, temperature: float, top_p: float, 
         top_p: Keep the fewest most likely tokens whose probabilities reach this sum; among equals the lowest ids.
         confidence: Also return the entropy and KL(uniform || policy) (Kang et al. 2025).
     """
-    rows = max(1, _ELEMENTS // logits.shape[1])
+    rows = max(1, CHUNK_ELEMENTS // logits.shape[1])
     parts = [
         _draw(logits[i : i + rows], uniforms[i : i + rows], temperature, top_p, confidence)
         for i in range(0, len(logits), rows)

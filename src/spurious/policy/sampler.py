@@ -24,6 +24,8 @@ from spurious.policy.stops import Stops, cut
 from spurious.specs import SamplingSpec
 from spurious.types import Completion, Group, Prompt, Stop
 
+ROWS = 512
+"""Completions drawn at once unless the caller says otherwise."""
 FEWEST_ROWS = 4
 """Matrix products of one, two or three rows take other code paths, which round differently."""
 PREFILL_TOKENS = 32768
@@ -46,7 +48,7 @@ class _Row:
 class TorchSampler:
     """Samples from a policy's current weights with its own key/value cache."""
 
-    def __init__(self, policy: Policy, *, max_rows: int = 512) -> None:
+    def __init__(self, policy: Policy, *, max_rows: int = ROWS) -> None:
         self.policy = policy
         self.max_rows = max_rows
         """Completions drawn at once: what bounds memory. Results do not depend on it."""
@@ -236,8 +238,11 @@ class _State:
 
 
 def _width(prompt: Prompt) -> int:
-    """What this prompt is padded to, always by at least one token: attention without any mask rounds differently."""
-    length = len(prompt.token_ids)
+    return padded_width(len(prompt.token_ids))
+
+
+def padded_width(length: int) -> int:
+    """What a prompt is padded to, always by at least one token: attention without any mask rounds differently."""
     step = max(32, 1 << max(0, length.bit_length() - 3))
     return (length // step + 1) * step
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from spurious.specs import RunSpec
 from spurious.store import read_manifest
 from spurious.store.fingerprint import digest
 from spurious.store.state import run_state
@@ -26,7 +27,11 @@ class Costs:
         self._made: defaultdict[str, list[float]] = defaultdict(list)
         for done in sorted(store.glob("*--*/DONE")):
             manifest = read_manifest(done.parent)
-            self._add(manifest["spec"], manifest["inputs"], run_state(done.parent).seconds)
+            self._add(
+                RunSpec.model_validate(manifest["spec"]).model_dump(mode="json"),
+                manifest["inputs"],
+                run_state(done.parent).seconds,
+            )
         for record in sorted(store.glob("organisms/*/organism.json")):
             self._made["organism"].append(float(json.loads(record.read_text(encoding="utf-8"))["seconds"]))
         for record in sorted(store.glob("votes/*.json")):

@@ -1,0 +1,167 @@
+"""What a run takes of a device's memory, phase by phase, before it is started; docs/scale.md explains every line.
+
+Weights, gradients and optimizer state are exact. Bytes that autograd keeps are counted on a pass over tensors without
+storage. Not counted: the allocator's slack, the driver's own memory, and temporaries of a single operation.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from spurious.policy.body import Body
+from spurious.policy.draw import CHUNK_ELEMENTS
+from spurious.policy.sampler import FEWEST_ROWS, PREFILL_TOKENS, padded_width
+from spurious.policy.vocabulary import PLAIN_VOCABULARY, TOKEN_CHUNK, VOCABULARY_CHUNK
+from spurious.specs import GrpoSpec, RunSpec
+
+Phase = Literal["always", "sampling", "learning", "stepping"]
+
+GB = 10**9
+DEVICE_GB = 80
+PROMPT_TOKENS = 1024
+"""The longest prompt that is reckoned with, as in the paper; less where the model has no room for it."""
+
+_FLOAT, _HALF, _DOUBLE = 4, 2, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the account."""
+
+    phase: Phase
+    what: str
+    dtype: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The account of one run on one device."""
+
+    items: tuple[Item, ...]
+
+    def total(self, phase: Phase) -> int:
+        """Bytes of one phase alone."""
+        return sum(item.bytes for item in self.items if item.phase == phase)
+
+    @property
+    def peak(self) -> tuple[Phase, int]:
+        """The phase that needs most, and what it needs with what is always there."""
+        phases: tuple[Phase, ...] = ("sampling", "learning", "stepping")
+        worst = max(phases, key=self.total)
+        return worst, self.total("always") + self.total(worst)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the peak stays within `DEVICE_GB`."""
+        return self.peak[1] <= DEVICE_GB * GB
+
+
+def memory(spec: RunSpec, body: Body) -> Memory:
+    """The account of a run of `spec` on a model of these sizes."""
+    half = spec.dtype == "bfloat16"
+    prompt = prompt_tokens(spec, body)
+    rows, tokens = _sampled(spec, prompt)
+    learned = _learned(spec, prompt)
+    weights = _FLOAT * body.parameters
+    cache = rows * tokens * body.cached[spec.dtype]
+    kept = "mixed" if half else "float32"
+    items = [
+        Item("always", "weights", "float32", weights),
+        Item("always", f"optimizer state ({spec.grpo.optimizer})", "float32", optimizer_bytes(spec.grpo, body)),
+    ]
+    if spec.measure_kl or spec.grpo.kl > 0:
+        items.append(Item("always", "frozen reference", "float32", weights))
+    if half:
+        head = body.vocabulary * body.width
+        items += [
+            Item("sampling", "copies of the weights", "bfloat16", _HALF * (body.linear + head)),
+            Item("learning", "copies of the weights", "bfloat16", _HALF * (body.linear + head * (not _chunked(body)))),
+        ]
+    items += [
+        Item("sampling", f"key/value cache, {rows} x {tokens} tokens", kept, cache),
+        Item("sampling", "one layer of it, while it grows", kept, cache // body.layers),
+        Item("sampling", f"logits of {rows} rows, and drawing", "mixed", _drawing(body, rows, half)),
+        Item("sampling", "reading prompts", kept, _prefill(body, spec, prompt, half)),
+        Item("learning", "gradients", "float32", weights),
+        Item("learning", f"activations of {learned} tokens", kept, learned * body.saved[spec.dtype]),
+        Item("learning", "logits, in chunks, and their gradients", "float32", _loss(body, learned)),
+        Item("stepping", "gradients", "float32", weights),
+        Item("stepping", "temporaries of the step", "float32", weights),
+    ]
+    return Memory(tuple(items))
+
+
+def prompt_tokens(spec: RunSpec, body: Body) -> int:
+    """The longest prompt that is reckoned with."""
+    longest = max([spec.sampling.max_tokens, *(bench.max_tokens for bench in spec.benches)])
+    return max(1, min(PROMPT_TOKENS, body.positions - longest))
+
+
+def optimizer_bytes(grpo: GrpoSpec, body: Body) -> int:
+    """AdamW keeps two moments and counts steps for each tensor; SGD keeps one moment, if any."""
+    if grpo.optimizer == "adamw":
+        return _FLOAT * (2 * body.parameters + body.tensors)
+    return _FLOAT * body.parameters * bool(grpo.momentum)
+
+
+def largest_budget(spec: RunSpec, body: Body, device: int = DEVICE_GB * GB) -> int | None:
+    """The largest `token_budget` with which learning fits; None where no budget does."""
+    return _largest(spec, body, device, "learning", "token_budget")
+
+
+def largest_rows(spec: RunSpec, body: Body, device: int = DEVICE_GB * GB) -> int | None:
+    """The largest `sampling_rows` with which sampling fits; None where no number does."""
+    return _largest(spec, body, device, "sampling", "sampling_rows")
+
+
+def _largest(spec: RunSpec, body: Body, device: int, phase: Phase, field: str) -> int | None:
+    def fits(value: int) -> bool:
+        account = memory(spec.model_copy(update={field: value}), body)
+        return account.total("always") + account.total(phase) <= device
+
+    low, high = 1, 2**20
+    if not fits(low):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _sampled(spec: RunSpec, prompt: int) -> tuple[int, int]:
+    """Rows drawn at once, and the longest row in tokens; a benchmark is reckoned to fill the rows."""
+    trained = spec.grpo.prompts_per_rollout * spec.grpo.group_size
+    rows = spec.sampling_rows if spec.benches else min(trained, spec.sampling_rows)
+    longest = max([spec.sampling.max_tokens, *(bench.max_tokens for bench in spec.benches)])
+    return max(rows, FEWEST_ROWS), padded_width(prompt) + longest - 1
+
+
+def _learned(spec: RunSpec, prompt: int) -> int:
+    """Tokens of the largest pass: the budget, at least one row, at most all rows of an update."""
+    row = prompt + spec.sampling.max_tokens
+    rows = -(-spec.grpo.prompts_per_rollout * spec.grpo.group_size // spec.grpo.updates_per_rollout)
+    return max(row, min(spec.token_budget, rows * row))
+
+
+def _drawing(body: Body, rows: int, half: bool) -> int:
+    """Logits of all rows; of one chunk, logits and log-probabilities in single and two distributions in double."""
+    chunk = min(rows * body.vocabulary, max(CHUNK_ELEMENTS, body.vocabulary))
+    return rows * body.vocabulary * (_HALF if half else _FLOAT) + chunk * 2 * (_FLOAT + _DOUBLE)
+
+
+def _prefill(body: Body, spec: RunSpec, prompt: int, half: bool) -> int:
+    """The widest moment of a layer: three feed-forward tensors and three of the model's width."""
+    tokens = min(PREFILL_TOKENS, spec.sampling_rows * padded_width(prompt))
+    return tokens * 3 * (body.mlp * (_HALF if half else _FLOAT) + body.width * _FLOAT)
+
+
+def _loss(body: Body, tokens: int) -> int:
+    """Hidden states and their gradient, the output embedding's gradient, and four tensors of a chunk of logits."""
+    if not _chunked(body):
+        return tokens * _FLOAT * (2 * body.width + 3 * body.vocabulary)
+    chunk = 4 * min(TOKEN_CHUNK, tokens) * min(VOCABULARY_CHUNK, body.vocabulary)
+    return _FLOAT * (2 * tokens * body.width + body.vocabulary * body.width + chunk)
+
+
+def _chunked(body: Body) -> bool:
+    return body.vocabulary > PLAIN_VOCABULARY

@@ -1,0 +1,139 @@
+"""A model without its weights: built from a configuration on torch's meta device, to count what it would take."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+
+from spurious.errors import CheckpointError, SpecError
+from spurious.policy.known import known_model
+
+DTYPES = ("float32", "bfloat16")
+_LENGTH = 8
+"""Tokens of a row in the trial pass; short, as a mask that only the trial keeps grows with the square of it."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """The sizes that memory depends on."""
+
+    parameters: int
+    tensors: int
+    """Parameter tensors."""
+    linear: int
+    """Parameters of linear layers, output embedding apart: what autocast copies."""
+    vocabulary: int
+    width: int
+    mlp: int
+    """Width of the feed-forward layers."""
+    layers: int
+    positions: int
+    """Prompt and completion tokens that the model may hold."""
+    saved: dict[str, int]
+    """By dtype of the pass: bytes that autograd keeps for one token between forward and backward, in passes with a
+    mask, where keys and values are repeated for every query head; a pass without one keeps up to 5 % less."""
+    cached: dict[str, int]
+    """By dtype of the pass: bytes of one token in the key/value cache."""
+
+
+def configuration(source: str) -> Any:
+    """The configuration of a model directory or of a hub id of the table of known models; nothing is downloaded.
+
+    Raises:
+        CheckpointError: the directory has no readable config.json.
+        SpecError: neither a directory nor in the table.
+    """
+    if Path(source).is_dir():
+        try:
+            return AutoConfig.from_pretrained(source, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(f"{source}: config.json cannot be read: {str(error).splitlines()[0]}") from error
+    known = known_model(source)
+    if known is None:
+        raise SpecError(
+            f"model: no configuration of {source!r} is at hand; give a directory with its config.json, or a model of "
+            "spurious.policy.known"
+        )
+    return AutoConfig.for_model(**known.config)
+
+
+def weightless(config: Any) -> Any:
+    """The model of a configuration on the meta device: every shape, and no weight."""
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+
+def body(config: Any) -> Body:
+    """Build a model without weights and measure it."""
+    model = weightless(config)
+    text = config.get_text_config()
+    head = model.get_output_embeddings()
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear) and module is not head]
+    return Body(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        tensors=len(list(model.parameters())),
+        linear=sum(parameter.numel() for module in linear for parameter in module.parameters()),
+        vocabulary=int(text.vocab_size),
+        width=int(text.hidden_size),
+        mlp=int(text.intermediate_size),
+        layers=int(text.num_hidden_layers),
+        positions=int(text.max_position_embeddings),
+        saved={dtype: _per_token(config, dtype, _saved) for dtype in DTYPES},
+        cached={dtype: _per_token(config, dtype, _cached) for dtype in DTYPES},
+    )
+
+
+def _per_token(config: Any, dtype: str, bytes_of: Callable[[Any, Tensor], int]) -> int:
+    """Bytes for one token of the decoder's pass: of two depths and two batch sizes, the slope in both."""
+    with FakeTensorMode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+        totals = []
+        for depth in (1, 2):
+            model = AutoModelForCausalLM.from_config(_cut(config, depth), dtype=torch.float32)
+            few, many = (bytes_of(model, torch.zeros(rows, _LENGTH, dtype=torch.long)) for rows in (2, 4))
+            totals.append((many - few) / (2 * _LENGTH))
+    layers = int(config.get_text_config().num_hidden_layers)
+    return round(totals[0] + (totals[1] - totals[0]) * (layers - 1))
+
+
+def _cut(config: Any, layers: int) -> Any:
+    fields = config.to_dict() | {"num_hidden_layers": layers}
+    if fields.get("layer_types"):
+        fields["layer_types"] = fields["layer_types"][:layers]
+    return type(config).from_dict(fields)
+
+
+def _saved(model: Any, ids: Tensor) -> int:
+    return saved_bytes(lambda: model.get_decoder()(input_ids=ids, use_cache=False), model)
+
+
+def _cached(model: Any, ids: Tensor) -> int:
+    cache = DynamicCache(config=model.config)
+    with torch.no_grad():
+        model.get_decoder()(input_ids=ids, past_key_values=cache, use_cache=True)
+    return cache_bytes(cache)
+
+
+def cache_bytes(cache: Any) -> int:
+    """Bytes of the keys and values in a cache."""
+    return sum(int(tensor.nbytes) for layer in cache.layers for tensor in (layer.keys, layer.values))
+
+
+def saved_bytes(forward: Callable[[], Any], model: nn.Module) -> int:
+    """Bytes that autograd keeps after a forward pass; storage that several tensors share counts once, weights not."""
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = forward()
+    weights = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
+    total = sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in weights)
+    del output
+    return total
