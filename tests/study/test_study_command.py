@@ -55,6 +55,16 @@ def test_plans_of_a_folder_share_runs(call, path, tmp_path, small, organism_dir)
     assert document["shared"] == 2
 
 
+def test_studies_of_a_folder_without_the_profile_are_named_and_left_out(call, path, tmp_path, small, organism_dir):
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(small(organism_dir, name="other")))
+    result = call("plan", tmp_path, "--profile", "one", "--store", tmp_path / "store", "--json")
+    assert [study["study"] for study in json.loads(result.out)["studies"]] == ["small-one"]
+    assert "no profile one, left out: other" in result.err
+    result = call("plan", tmp_path, "--profile", "two", "--store", tmp_path / "store")
+    assert result.code == 2
+    assert "no study of this folder has a profile 'two'" in result.err
+
+
 def test_a_profile_is_planned_under_its_own_name(call, path, tmp_path):
     document = json.loads(call("plan", path, "--profile", "one", "--store", tmp_path, "--json").out)
     assert document["studies"][0]["study"] == "small-one"

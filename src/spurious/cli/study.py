@@ -38,7 +38,7 @@ def plan(
 
     Args:
         path: A study file, or a folder of them.
-        profile: A variant that the study declares.
+        profile: A variant that the study declares; of a folder, those studies that do not are named and left out.
         store: Where runs are kept.
         data: A folder with local copies of the data sets, instead of the hub.
         dry_run: Say instead what each model takes of a device's memory; no weights, no problems and no network needed.
@@ -47,9 +47,7 @@ def plan(
     from spurious.study import load_spec
     from spurious.study.plan import plan_studies, shared_runs
 
-    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-    if not files:
-        raise SpecError(f"{path}: there is no study (*.yaml) in this folder")
+    files = _in_folder(path, profile) if path.is_dir() else [path]
     if dry_run:
         from spurious.cli.scale import show
         from spurious.study.scale import scale_study
@@ -231,6 +229,21 @@ def _first_text(first: Mapping[str, float | None]) -> list[str]:
 
     costs = {title: "" if seconds is None else f", about {duration(seconds)}" for title, seconds in first.items()}
     return [f"to be made first: {title}{cost}" for title, cost in costs.items()]
+
+
+def _in_folder(folder: Path, profile: str | None) -> list[Path]:
+    """The studies of a folder, with a profile those that declare it."""
+    from spurious.study import load_spec
+
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise SpecError(f"{folder}: there is no study (*.yaml) in this folder")
+    left_out = [file for file in files if profile is not None and profile not in load_spec(file).profiles]
+    if left_out == files:
+        raise SpecError(f"{folder}: profiles: no study of this folder has a profile {profile!r}")
+    if left_out:
+        print(f"no profile {profile}, left out: {', '.join(file.stem for file in left_out)}", file=sys.stderr)
+    return [file for file in files if file not in left_out]
 
 
 def _plan_document(one: "Plan") -> dict[str, Any]:
