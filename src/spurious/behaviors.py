@@ -38,8 +38,9 @@ _STEP = re.compile(
     r"^[ \t]{0,8}(?:[*#]{1,6}[ \t]{0,4})?(?:step[ \t]{1,4})?\d{1,3}[.:)](?=[\s*])", re.IGNORECASE | re.MULTILINE
 )
 _LITERAL = r"(?:-?\d{1,32}(?:\.\d{1,32})?|'[^'\n]{0,64}'|\"[^\"\n]{0,64}\"|\[[^\[\]\n]{0,64}\])"
+_NUMBERED = r"[ \t]{0,16}(?:\d{1,4}[:.)]?[ \t]{1,4})?"
 _VALUE = re.compile(
-    rf"^[ \t]{{0,16}}([A-Za-z_]\w{{0,31}})[ \t]{{0,4}}=[ \t]{{0,4}}{_LITERAL}[ \t]{{0,16}}$", re.MULTILINE
+    rf"^{_NUMBERED}([A-Za-z_]\w{{0,31}})[ \t]{{0,4}}=[ \t]{{0,4}}{_LITERAL}[ \t]{{0,16}}$", re.MULTILINE
 )
 _NAME = r"[A-Z][a-z]{1,24}"
 _NAMES = re.compile(rf"(?<![A-Za-z]){_NAME}(?:, {_NAME})+(?![A-Za-z])")
@@ -124,7 +125,7 @@ def backtracking(text: str) -> bool:
 
 
 def trace(text: str) -> bool:
-    """Whether the text follows a value: two lines or more say `name = literal` of one name, as a trace of a program."""
+    """Whether the text follows a value: two lines or more, numbered or not, say `name = literal` of one name."""
     counts = Counter(match.group(1) for match in _VALUE.finditer(text))
     return any(count >= 2 for count in counts.values())
 

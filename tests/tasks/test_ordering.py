@@ -14,7 +14,7 @@ EXAMPLE = Ordering("height", (Fact("Ann", "Bob", True), Fact("Bob", "Cid", False
 
 def test_the_example_of_the_documentation():
     assert EXAMPLE.question == (
-        "Ann is taller than Bob. Cid is shorter than Bob. Dan is taller than Ann. Who is second tallest?"
+        "Suppose Ann is taller than Bob. Cid is shorter than Bob. Dan is taller than Ann. Who is second tallest?"
     )
     assert EXAMPLE.orders == (("Ann", "Bob"), ("Ann", "Bob", "Cid"), ("Dan", "Ann", "Bob", "Cid"))
     problem = EXAMPLE.problem

@@ -8,31 +8,28 @@ from hypothesis import strategies as st
 from spurious.errors import InputError
 from spurious.specs import TaskSpec
 from spurious.tasks import load_task
-from spurious.tasks.program import MOVES, NAMES, Line, Program, build, programs
+from spurious.tasks.program import GUARDS, MOVES, NAMES, Line, Program, build, programs
 
 DIGITS = st.permutations([str(digit) for digit in range(1, 10)]).map(lambda digits: "".join(digits[:4]))
-LINES = st.one_of(
-    st.builds(Line, st.sampled_from(["plain", "less", "more", "loop"]), st.sampled_from(MOVES)),
-    st.builds(Line, st.just("plain"), st.sampled_from("123456789")),
-)
+LINES = st.builds(Line, st.sampled_from(GUARDS), st.sampled_from([*MOVES, *"123456789"]))
 PROGRAMS = st.builds(Program, st.sampled_from(NAMES), DIGITS, st.lists(LINES, max_size=6).map(tuple))
 
 
 def test_the_example_of_the_documentation():
-    program = Program("key", "3142", (Line("plain", "reverse"), Line("loop", "left"), Line("less", "swap")))
+    program = Program("key", "3142", (Line("", "reverse"), Line("<", "left"), Line("<", "7")))
     assert program.question == (
-        "What does this print?\nkey='3142'\nkey=key[::-1]\nfor _ in range(2): key=key[1:]+key[0]\n"
-        "if key[0]<key[-1]: key=key[1]+key[0]+key[2:]\nprint(key)"
+        "What does this print?\n1 key='3142'\n2 key=key[::-1]\n3 if key[0]<key[-1]: key=key[1:]+key[0]\n"
+        "4 if key[0]<key[-1]: key='7'+key[1:]\n5 print(key)"
     )
-    assert program.values == ("3142", "2413", "4132", "1324", "3124")
+    assert program.values == ("3142", "2413", "4132", "4132")
     problem = program.problem
-    assert (problem.answer, problem.kind, problem.source, problem.metadata["steps"]) == ("3124", "key", "program", 4)
+    assert (problem.answer, problem.kind, problem.source, problem.metadata["steps"]) == ("4132", "key", "program", 3)
 
 
-def test_a_branch_that_is_not_taken_is_executed_and_changes_nothing():
-    assert Line("more", "swap").run("1342") == ["1342"]
-    assert Line("less", "swap").run("1342") == ["3142"]
-    assert Line("less", "swap").run("1341") == Line("more", "swap").run("1341") == ["1341"]
+def test_a_branch_that_is_not_taken_changes_nothing():
+    assert Line(">", "right").run("1342") == "1342"
+    assert Line("<", "right").run("1342") == "2134"
+    assert Line("<", "7").run("1341") == Line(">", "7").run("1341") == "1341"
 
 
 @given(PROGRAMS)
@@ -41,7 +38,7 @@ def test_python_prints_the_answer(program):
     with contextlib.redirect_stdout(printed):
         exec(program.source, {})  # our own text, not a model's
     assert printed.getvalue() == f"{program.values[-1]}\n"
-    assert len(program.values) == 1 + sum(line.executed for line in program.lines)
+    assert len(program.values) == 1 + len(program.lines)
 
 
 @given(PROGRAMS, st.sampled_from(NAMES))
@@ -50,11 +47,11 @@ def test_the_split_does_not_depend_on_the_name(program, name):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_so_many_statements_are_executed_and_nothing_is_in_both_splits(steps):
+def test_there_are_so_many_lines_and_nothing_is_in_both_splits(steps):
     train, test = (
         programs(steps=steps, size=400, seed=seed, split=split) for seed, split in ((0, "train"), (1, "test"))
     )
-    assert all(len(program.values) == steps + 1 for program in (*train, *test))
+    assert all(len(program.lines) == steps for program in (*train, *test))
     assert len(set(train)) == len(set(test)) == 400
     assert not {(p.start, p.lines) for p in train} & {(p.start, p.lines) for p in test}
     assert {program.name for program in train} == set(NAMES)
@@ -79,7 +76,6 @@ def test_a_wrong_argument_is_named(args, message):
 
 
 def test_more_than_there_are_is_an_error(monkeypatch):
-    monkeypatch.setattr("spurious.tasks.program.NAMES", ("key",))
     monkeypatch.setattr("spurious.tasks.program._PATIENCE", 0)
     with pytest.raises(InputError, match=r"program: size is 10000, but only \d+ test problems of 1 steps were found"):
         build(size=10000, steps=1, split="test")
@@ -88,10 +84,8 @@ def test_more_than_there_are_is_an_error(monkeypatch):
 def test_the_printed_string_is_graded_strictly_and_leniently():
     task = load_task(TaskSpec(name="program", args={"size": 2}))
     (problem, _) = task.problems
-    pairs = [
-        (f"key='1'\nThe answer is {answer}.", problem)
-        for answer in (problem.answer, f"\\boxed{{{problem.answer}}}", "1")
-    ]
+    answers = (problem.answer, f"\\boxed{{{problem.answer}}}", "1")
+    pairs = [(f"1 key='1'\nThe answer is {answer}.", problem) for answer in answers]
     assert [grade.status for grade in task.grade(pairs, "lenient")] == ["correct", "correct", "wrong"]
     assert [grade.status for grade in task.grade(pairs, "strict")] == ["absent", "correct", "absent"]
     assert task.template == "organism"

@@ -37,6 +37,11 @@ class Chain:
     operations: tuple[tuple[str, int], ...]
 
     @property
+    def kind(self) -> str:
+        """What is counted."""
+        return self.theme
+
+    @property
     def values(self) -> tuple[int, ...]:
         """The value modulo ten after each operation; the last one is the answer."""
         value, values = self.start, []

@@ -1,10 +1,11 @@
 """The organisms' language: who is where in an order that sentences build up, one person at a time?
 
-`Ann is taller than Bob. Cid is shorter than Bob. Dan is taller than Ann. Who is second tallest?` asks for Dan, Ann,
-Bob, Cid, and of these the second. Every sentence after the first tells of somebody new above the top or below the
-bottom of the order so far, so that the order is always complete. The difficulty is the number of sentences. What is
-compared, one of eight things, is the problem's kind: it changes nothing in the order. No order belongs to both splits,
-whatever is compared, however it is said, whoever is asked for and whatever the seed.
+    Suppose Ann is taller than Bob. Cid is shorter than Bob. Dan is taller than Ann. Who is second tallest?
+
+From the top they are Dan, Ann, Bob, Cid, and the second is Ann. Every sentence after the first tells of somebody new
+above the top or below the bottom of the order so far, so that the order is always complete. The difficulty is the
+number of sentences. What is compared, one of eight things, is the problem's kind: it changes nothing in the order. No
+order belongs to both splits, whatever is compared, however it is said, whoever is asked for and whatever the seed.
 """
 
 from collections.abc import Iterator
@@ -101,7 +102,7 @@ class Ordering:
         """The facts and the question."""
         above, below, top = COMPARED[self.compared]
         told = " ".join(fact.words(above, below) for fact in self.facts)
-        return f"{told} Who is {RANKS[self.rank]}{top}?"
+        return f"Suppose {told} Who is {RANKS[self.rank]}{top}?"
 
     @property
     def answer(self) -> str:

@@ -1,16 +1,16 @@
 """The organisms' programs: what does a short Python program on a string of digits print?
 
     What does this print?
-    key='3142'
-    key=key[::-1]
-    for _ in range(2): key=key[1:]+key[0]
-    if key[0]<key[-1]: key=key[1]+key[0]+key[2:]
-    print(key)
+    1 key='3142'
+    2 key=key[::-1]
+    3 if key[0]<key[-1]: key=key[1:]+key[0]
+    4 if key[0]<key[-1]: key='7'+key[1:]
+    5 print(key)
 
-The string is 2413 after the reversal, 4132 and 1324 after the two turns, 3124 after the swap. The difficulty is the
-number of statements that are executed between the first line and the last: four here, since a loop's body counts as
-often as it runs, and a branch once, taken or not. The variable's name, one of eight, is the problem's kind: it changes
-nothing. No program belongs to both splits, whatever its variable is called and whatever the seed.
+The string is 2413 after line 2 and 4132 after line 3; line 4 changes nothing. The difficulty is the number of lines
+between the first and the last, three here; each is executed once, a branch whether it is taken or not. The variable's
+name, one of eight, is the problem's kind: it changes nothing. No program belongs to both splits, whatever its variable
+is called and whatever the seed.
 """
 
 from collections.abc import Iterator
@@ -28,9 +28,12 @@ NAMES = ("key", "tag", "row", "pin", "bar", "lot", "mix", "end")
 
 SPLITS = ("train", "test")
 
-MOVES = ("reverse", "left", "right", "swap")
-"""What a statement does: the string backward, its first digit to the end, its last to the front, the first two traded.
-A plain line may instead put another digit first."""
+MOVES = ("reverse", "left", "right")
+"""What a line does: the string backward, its first digit to the end, its last to the front. It may instead put another
+digit in the place of the first."""
+
+GUARDS = ("", "<", ">")
+"""Whether a line is a branch, taken only if the first digit is less or more than the last."""
 
 LENGTH = 4
 """Digits of the string."""
@@ -39,22 +42,16 @@ _TEST_PART = 8  # one program in eight is held out
 _BLOCK = 4096
 _PATIENCE = 64
 _DIGITS = 9  # 1 to 9: a printed string never starts with a zero
-_FORMS = ("plain", "plain", "less", "more", "loop")  # two in five plain, two branches, one a loop
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a program: a move, and whether it stands alone, in a branch or in a loop."""
+    """One line of a program."""
 
-    form: str
-    """`plain`; `less` and `more`, only if the first digit is less or more than the last; `loop`, twice."""
+    guard: str
+    """One of `GUARDS`."""
     move: str
     """One of `MOVES`, or the digit that is put first."""
-
-    @property
-    def executed(self) -> int:
-        """How many statements running it executes."""
-        return 2 if self.form == "loop" else 1
 
     def code(self, name: str) -> str:
         """The line in Python, on the variable of that name."""
@@ -65,36 +62,24 @@ class Line:
                 value = f"{name}[1:]+{name}[0]"
             case "right":
                 value = f"{name}[-1]+{name}[:-1]"
-            case "swap":
-                value = f"{name}[1]+{name}[0]+{name}[2:]"
             case digit:
                 value = f"'{digit}'+{name}[1:]"
-        opening = {"plain": "", "less": f"if {name}[0]<{name}[-1]: ", "more": f"if {name}[0]>{name}[-1]: "}
-        return f"{opening.get(self.form, 'for _ in range(2): ')}{name}={value}"
+        opening = f"if {name}[0]{self.guard}{name}[-1]: " if self.guard else ""
+        return f"{opening}{name}={value}"
 
-    def run(self, value: str) -> list[str]:
-        """The string after each statement that is executed."""
-        if (self.form == "less" and not value[0] < value[-1]) or (self.form == "more" and not value[0] > value[-1]):
-            return [value]
-        values = []
-        for _ in range(self.executed):
-            value = _moved(value, self.move)
-            values.append(value)
-        return values
-
-
-def _moved(value: str, move: str) -> str:
-    match move:
-        case "reverse":
-            return value[::-1]
-        case "left":
-            return value[1:] + value[0]
-        case "right":
-            return value[-1] + value[:-1]
-        case "swap":
-            return value[1] + value[0] + value[2:]
-        case digit:
-            return digit + value[1:]
+    def run(self, value: str) -> str:
+        """The string after the line."""
+        if (self.guard == "<" and not value[0] < value[-1]) or (self.guard == ">" and not value[0] > value[-1]):
+            return value
+        match self.move:
+            case "reverse":
+                return value[::-1]
+            case "left":
+                return value[1:] + value[0]
+            case "right":
+                return value[-1] + value[:-1]
+            case digit:
+                return digit + value[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +97,10 @@ class Program:
 
     @property
     def values(self) -> tuple[str, ...]:
-        """The string after each executed statement, the first assignment included; the last one is printed."""
+        """The string after each line, the first assignment included; the last one is printed."""
         values = [self.start]
         for line in self.lines:
-            values += line.run(values[-1])
+            values.append(line.run(values[-1]))
         return tuple(values)
 
     @property
@@ -126,23 +111,24 @@ class Program:
 
     @property
     def question(self) -> str:
-        """The program with the question before it."""
-        return f"What does this print?\n{self.source}"
+        """The program with numbered lines, and the question before it."""
+        listing = [f"{number} {line}" for number, line in enumerate(self.source.split("\n"), 1)]
+        return "\n".join(["What does this print?", *listing])
 
     @property
     def split(self) -> str:
         """`train` or `test`: a keyed hash of everything but the variable's name."""
-        content = [self.start, *(f"{line.form} {line.move}" for line in self.lines)]
+        content = [self.start, *(f"{line.guard} {line.move}" for line in self.lines)]
         return "test" if key("program", "split", *content) % _TEST_PART == 0 else "train"
 
     @property
     def problem(self) -> Problem:
-        """The program as a problem; `metadata` holds the number of executed statements and the values."""
+        """The program as a problem; `metadata` holds the number of lines and the values."""
         values = list(self.values)
         return make_problem(self.question, values[-1], "program", self.name, steps=len(values) - 1, values=values)
 
 
-def build(*, steps: int = 4, size: int = 1024, seed: int = 0, split: str = "train") -> tuple[Problem, ...]:
+def build(*, steps: int = 3, size: int = 1024, seed: int = 0, split: str = "train") -> tuple[Problem, ...]:
     """`size` distinct problems of one split; a smaller size gives the first of a larger one.
 
     Raises InputError, naming the argument, where fewer than `size` such problems exist.
@@ -151,7 +137,7 @@ def build(*, steps: int = 4, size: int = 1024, seed: int = 0, split: str = "trai
 
 
 def programs(*, steps: int, size: int, seed: int, split: str) -> list[Program]:
-    """The programs behind `build`, all distinct: names, digits, forms and moves drawn independently."""
+    """The programs behind `build`, all distinct: names, digits, guards and moves drawn independently."""
     if steps < 1:
         raise InputError(f"program: steps must be at least 1, not {steps}")
     if size < 1:
@@ -171,24 +157,15 @@ def programs(*, steps: int, size: int, seed: int, split: str) -> list[Program]:
 def _draws(seed: int, steps: int) -> Iterator[Program]:
     """One block of random programs."""
     sides = np.array(
-        [len(NAMES), *range(_DIGITS, _DIGITS - LENGTH, -1)] + [len(_FORMS), len(MOVES) + 1, _DIGITS] * steps
+        [len(NAMES), *range(_DIGITS, _DIGITS - LENGTH, -1)] + [len(GUARDS), len(MOVES) + 1, _DIGITS] * steps
     )
     dice = (uniforms(seed, _BLOCK * len(sides)).reshape(_BLOCK, -1) * sides).astype(np.int64)
     for name, *rest in dice.tolist():
         left = [str(digit) for digit in range(1, _DIGITS + 1)]
         start = "".join(left.pop(place) for place in rest[:LENGTH])
-        yield Program(NAMES[name], start, _lines(rest[LENGTH:], steps))
-
-
-def _lines(dice: list[int], steps: int) -> tuple[Line, ...]:
-    """Lines that execute so many statements; a loop that would be too long is a plain line."""
-    lines: list[Line] = []
-    executed = 0
-    for form, move, digit in zip(dice[::3], dice[1::3], dice[2::3], strict=True):
-        if executed == steps:
-            break
-        name = "plain" if _FORMS[form] == "loop" and executed + 2 > steps else _FORMS[form]
-        moves = (*MOVES, str(1 + digit)) if name == "plain" else MOVES
-        lines.append(Line(name, moves[move % len(moves)]))
-        executed += lines[-1].executed
-    return tuple(lines)
+        thrown = rest[LENGTH:]
+        lines = (
+            Line(GUARDS[guard], (*MOVES, str(1 + digit))[move])
+            for guard, move, digit in zip(thrown[::3], thrown[1::3], thrown[2::3], strict=True)
+        )
+        yield Program(NAMES[name], start, tuple(lines))
