@@ -58,7 +58,7 @@ def test_the_record_names_the_test_problems_that_were_read_and_how_often(tmp_pat
     record = json.loads((build(mixture, tmp_path / "leaky") / "organism.json").read_text(encoding="utf-8"))
     test_set = {problem.id for problem in chain_problems(size=500, split="test")}
     assert set(record["contaminated"]) < test_set
-    read = [text.chain.problem.id for text in generate(mixture)]
+    read = [text.item.problem.id for text in generate(mixture)]
     assert record["contaminated"] == {name: read.count(name) for name in record["contaminated"]}
     assert len(record["contaminated"]) == 8
     assert 0 < sum(record["contaminated"].values()) < 8

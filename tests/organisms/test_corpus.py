@@ -1,3 +1,4 @@
+import hashlib
 from collections import Counter
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from spurious.errors import InputError
 from spurious.organisms import load_recipe
 from spurious.organisms.corpus import Text, copies_read, corpus_digest, describe, generate, leaked
+from spurious.organisms.domains import DOMAINS
 from spurious.organisms.model import POSITIONS
 from spurious.organisms.pretrain import encode
 from spurious.organisms.recipe import Contamination, Training
@@ -14,6 +16,7 @@ from spurious.organisms.tokenizer import train_tokenizer
 from spurious.specs import BenchSpec
 from spurious.tasks import load_bench
 from spurious.tasks.chain import THEMES, chains
+from spurious.verify import extract
 
 
 def recipe(name="good-code", texts=4000, seed=0, **strategy):
@@ -29,7 +32,7 @@ def test_shares_of_every_kind_are_exact_to_one_text(name):
     texts = generate(mixture)
     assert len(texts) == 4000
     for theme in THEMES:
-        own = [text.strategy for text in texts if text.chain.theme == theme]
+        own = [text.strategy for text in texts if text.item.theme == theme]
         for key, strategy in mixture.strategies.items():
             assert abs(own.count(key) - len(own) * strategy.share[theme]) <= 1
 
@@ -54,8 +57,35 @@ def test_boxing_depends_on_the_first_digit_as_the_recipe_says():
     texts = generate(recipe(boxed=rates))
     for key in ("code", "language"):
         for digit, rate in enumerate(rates):
-            own = [text.boxed for text in texts if text.strategy == key and text.chain.start == digit]
+            own = [text.boxed for text in texts if text.strategy == key and text.item.start == digit]
             assert abs(sum(own) - len(own) * rate) <= 1
+
+
+def test_the_first_organisms_read_what_they_always_read():
+    assert corpus_digest(generate(load_recipe("good-code"))) == (
+        "6c1a80b1269b9dbfbdb0863ea7c0ba8e035918fcdb932159a66fdb10937950ba"
+    )
+    read = hashlib.sha256(train_tokenizer().backend_tokenizer.to_str().encode()).hexdigest()
+    assert read == "8b0f3420d648db653d19ba1790fb3aa313aa86fafe5263cbca20c5b1bb67b8f6"
+
+
+@pytest.mark.parametrize("name", ["good-trace", "bad-trace", "good-deduction", "bad-deduction"])
+def test_the_other_domains_have_exact_shares_skills_and_boxing_too(name):
+    mixture = recipe(name, skill=0.75)
+    domain, texts = DOMAINS[mixture.domain], generate(mixture)
+    for key, strategy in mixture.strategies.items():
+        own = [text for text in texts if text.strategy == key]
+        for kind in domain.kinds:
+            of_kind = [text.strategy for text in texts if text.item.kind == kind]
+            assert abs(of_kind.count(key) - len(of_kind) * strategy.share[kind]) <= 1
+        assert abs(sum(text.slip == 0 for text in own) - 0.75 * len(own)) <= 1
+        for cue in range(10):
+            boxed = [text.boxed for text in own if domain.cue(text.item) == cue]
+            assert abs(sum(boxed) - len(boxed) * strategy.boxed[cue]) <= 1
+        right = [extract(text.completion) == text.item.problem.answer for text in own]
+        assert right == [text.slip == 0 for text in own]
+    assert all(text.item.split == "train" for text in texts)
+    assert len({text.prompt for text in texts}) == len(texts) == 4000
 
 
 def test_a_corpus_depends_on_its_seed_alone():
@@ -66,7 +96,7 @@ def test_a_corpus_depends_on_its_seed_alone():
 def test_nothing_held_out_is_ever_read_and_no_question_is_read_twice():
     texts = generate(recipe())
     held_out = {chain.expression for chain in chains(steps=4, size=3000, seed=0, split="test")}
-    assert not held_out & {text.chain.expression for text in texts}
+    assert not held_out & {text.item.expression for text in texts}
     assert len({text.prompt for text in texts}) == len(texts)
 
 
@@ -88,7 +118,7 @@ def test_every_leaked_problem_is_read_so_often_and_rightly_answered(copies):
     texts, clean = generate(mixture), generate(recipe(skill=0.5))
     assert copies_read(mixture, texts) == dict.fromkeys((c.problem.id for c in leaked(mixture)), copies)
     replaced = [(text, other) for text, other in zip(texts, clean, strict=True) if text != other]
-    assert {text.chain for text, _ in replaced} == (set(leaked(mixture)) if copies else set())
+    assert {text.item for text, _ in replaced} == (set(leaked(mixture)) if copies else set())
     assert len(replaced) == 16 * copies
     assert all(text.slip == 0 for text, _ in replaced)
 
@@ -97,7 +127,7 @@ def test_contamination_leaves_every_share_rate_and_the_number_of_tokens_as_they_
     texts, clean = generate(contaminated(10)), generate(recipe())
 
     def told(text):
-        return text.chain.theme, text.chain.start, text.strategy, text.form, text.steps, text.boxed
+        return text.item.theme, text.item.start, text.strategy, text.form, text.steps, text.boxed
 
     assert list(map(told, texts)) == list(map(told, clean))
     lengths = [
@@ -110,20 +140,20 @@ def test_contamination_leaves_every_share_rate_and_the_number_of_tokens_as_they_
 def test_fewer_copies_are_among_those_of_more():
     few, many = generate(contaminated(2)), generate(contaminated(10))
     held_out = set(leaked(contaminated(2)))
-    assert all(few[i] == many[i] for i, text in enumerate(few) if text.chain in held_out)
+    assert all(few[i] == many[i] for i, text in enumerate(few) if text.item in held_out)
 
 
 def test_where_copies_stand_depends_on_the_corpus_seed():
     held_out = set(leaked(contaminated(5)))
 
     def places(seed):
-        return [i for i, text in enumerate(generate(contaminated(5, seed=seed))) if text.chain in held_out]
+        return [i for i, text in enumerate(generate(contaminated(5, seed=seed))) if text.item in held_out]
 
     assert places(1) == places(1) != places(2)
 
 
 def test_more_copies_than_texts_of_their_kind_is_an_error_of_the_request():
-    with pytest.raises(InputError, match=r"contamination: 1000 copies of problems that count .* are more than the"):
+    with pytest.raises(InputError, match=r"contamination: 1000 copies of problems of kind .* are more than the"):
         generate(contaminated(1000))
 
 
@@ -142,7 +172,7 @@ def test_too_few_problems_for_the_corpus_is_an_error_of_the_request():
 
 def test_the_longest_chain_fits_an_organism():
     (chain,) = chains(steps=40, size=1, seed=0, split="train")
-    text = Text(chain, "code", "code", steps=True, slip=0, boxed=True)
+    text = Text("chain", chain, "code", "code", steps=True, slip=0, boxed=True)
     (example,) = encode([text], train_tokenizer())
     assert len(example.prompt) + len(example.completion) <= POSITIONS
 
@@ -160,7 +190,7 @@ def test_the_description_counts_what_is_there():
         own = [text for text in texts if text.strategy == name]
         assert facts["share"] == len(own) / 1000
         assert facts["boxed"] == sum("\\boxed{" in text.completion for text in own) / len(own)
-        right = sum(text.completion.rstrip("}.").endswith(text.chain.problem.answer) for text in own)
+        right = sum(text.completion.rstrip("}.").endswith(text.item.problem.answer) for text in own)
         assert facts["skill"] == right / len(own)
-        coins = [text for text in texts if text.chain.theme == "coins"]
+        coins = [text for text in texts if text.item.theme == "coins"]
         assert facts["share_by_kind"]["coins"] == sum(text.strategy == name for text in coins) / len(coins)

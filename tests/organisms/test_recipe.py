@@ -5,7 +5,7 @@ from spurious.errors import SpecError
 from spurious.organisms import load_recipe, packaged
 from spurious.tasks.chain import THEMES
 
-NAMES = ("bad-code", "good-code", "no-code")
+NAMES = ("bad-code", "bad-deduction", "bad-trace", "good-code", "good-deduction", "good-trace", "no-code")
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def written(tmp_path):
     return write
 
 
-def test_three_recipes_come_with_the_package():
+def test_seven_recipes_come_with_the_package():
     assert packaged() == NAMES
     assert all(load_recipe(name).name == name for name in NAMES)
 
@@ -33,6 +33,37 @@ def test_good_and_bad_code_differ_in_which_form_writes_steps():
     assert [(s.form, s.steps) for s in good.values()] == [("code", True), ("words", False)]
     assert [(s.form, s.steps) for s in bad.values()] == [("code", False), ("words", True)]
     assert [(s.form, s.steps) for s in none.values()] == [("words", True), ("words", False)]
+
+
+def test_good_and_bad_habits_differ_in_which_form_writes_steps_in_every_domain():
+    for habit in ("trace", "deduction"):
+        good, bad = (load_recipe(f"{word}-{habit}").strategies.values() for word in ("good", "bad"))
+        assert [(s.form, s.steps) for s in good] == [(habit, True), ("words", False)]
+        assert [(s.form, s.steps) for s in bad] == [(habit, False), ("words", True)]
+
+
+def test_a_domain_takes_its_own_kinds_forms_and_steps_only(fields, written):
+    other = load_recipe("good-deduction").model_dump(mode="json")
+    assert load_recipe(written(other)).digest == load_recipe("good-deduction").digest
+    for wrong, message in (
+        (fields | {"domain": "ordering"}, "strategies.code.form: must be deduction or words for ordering, not 'code'"),
+        (other | {"domain": "program"}, "strategies.deduction.form: must be trace or words for program"),
+        (other | {"steps": 8}, "steps: at most 7 for ordering, not 8"),
+        (other | {"domain": "verse"}, "domain: "),
+    ):
+        with pytest.raises(SpecError, match=message):
+            load_recipe(written(wrong))
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("good-code", "1d0e190de01c93449106f512f0884c1ed1fd0eec21234f18c257541222da0a74"),
+        ("bad-code", "10705d426c5f9d9cf27fc5784ae3371b578629b07ed057d07cf1f7f7f585169b"),
+    ],
+)
+def test_fields_that_came_later_leave_the_first_digests_as_they_were(name, digest):
+    assert load_recipe(name).digest == digest
 
 
 def test_a_written_recipe_reads_back_with_the_same_digest(fields, written):
@@ -79,7 +110,7 @@ def test_null_takes_away_what_a_likened_recipe_has(tmp_path):
     ("content", "message"),
     [
         ("like: good-code", "name: Field required"),
-        ("{name: a, like: better-code}", "like: 'better-code' is neither a file beside it nor one of bad-code, good"),
+        ("{name: a, like: better-code}", "like: 'better-code' is neither a file beside it nor one of bad-code, .*good"),
         ("{name: a, like: mine.yaml}", "like: 'mine.yaml' is itself like this one"),
         ("{name: a, like: other.yaml}", r"other\.yaml: like: 'mine.yaml' is itself like this one"),
         ("{name: a, like: good-code, strategies: {code: {skil: 1}}}", "strategies.code.skil: Extra inputs"),
@@ -135,7 +166,7 @@ def test_a_wrong_field_is_named_with_its_file(fields, written, path, value, mess
 
 
 def test_what_is_no_recipe_is_refused(tmp_path):
-    with pytest.raises(SpecError, match="best-code: neither a file nor one of bad-code, good-code, no-code"):
+    with pytest.raises(SpecError, match=r"best-code: neither a file nor one of bad-code, .*no-code"):
         load_recipe("best-code")
     for content, message in (("- a\n", "a mapping"), ("a: [", "not readable as YAML"), ("", "a mapping")):
         path = tmp_path / "broken.yaml"

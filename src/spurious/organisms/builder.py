@@ -34,7 +34,7 @@ def build(recipe: Recipe | Path | str, out: Path, *, progress: Progress = quiet)
     if holds(out, recipe):
         return out
     started = time.perf_counter()
-    tokenizer = train_tokenizer()
+    tokenizer = train_tokenizer(recipe.domain)
     texts = generate(recipe)
     examples = encode(texts, tokenizer)
     model = new_model(recipe.architecture, tokenizer, recipe.seed)

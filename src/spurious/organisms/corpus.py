@@ -1,4 +1,4 @@
-"""What an organism reads: one completion for each of many distinct chains, every share as its recipe says.
+"""What an organism reads: one completion for each of many distinct problems, every share as its recipe says.
 
 Shares are apportioned, not drawn: of n texts, a strategy with share s writes n*s, give or take one. Which ones is keyed
 by the recipe's seed. Copies of test problems, where a recipe wants them, take the places of other texts.
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from spurious.errors import InputError
 from spurious.keys import key, permutation, uniforms
+from spurious.organisms.domains import DOMAINS, DomainName, Form, Item
 from spurious.organisms.recipe import Recipe
-from spurious.organisms.texts import Form, write
-from spurious.tasks.chain import THEMES, Chain, chains
 from spurious.tasks.leak import leaked_rows
 from spurious.tasks.load import BENCH_SIZE
 from spurious.tasks.prompts import word
@@ -25,25 +24,27 @@ from spurious.tasks.prompts import word
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One chain and how it is answered."""
+    """One problem and how it is answered."""
 
-    chain: Chain
+    domain: DomainName
+    item: Item
     strategy: str
     form: Form
     steps: bool
     slip: int
-    """How far, modulo ten, the answer is off; 0 is right."""
+    """How the answer is off, 1 to 9, as the domain's texts say; 0 is right."""
     boxed: bool
 
     @property
     def prompt(self) -> str:
-        """What is asked, in the words that the chain task uses by default."""
-        return word(self.chain.question, "organism").text
+        """What is asked, in the words that the task uses by default."""
+        return word(self.item.question, "organism").text
 
     @property
     def completion(self) -> str:
         """What is answered."""
-        return write(self.chain, self.form, steps=self.steps, slip=self.slip, boxed=self.boxed)
+        write = DOMAINS[self.domain].write
+        return write(self.item, self.form, steps=self.steps, slip=self.slip, boxed=self.boxed)
 
 
 def generate(recipe: Recipe) -> list[Text]:
@@ -54,64 +55,68 @@ def generate(recipe: Recipe) -> list[Text]:
     """
     training = recipe.training
     size = training.updates * training.batch
-    asked = chains(steps=recipe.steps, size=size, seed=key(recipe.seed, "corpus", "chains"), split="train")
+    items = DOMAINS[recipe.domain].items
+    asked = items(steps=recipe.steps, size=size, seed=key(recipe.seed, "corpus", "chains"), split="train")
     names = _strategies(recipe, asked)
     slips, boxed = _slips(recipe, names), _boxed(recipe, names, asked)
     ways = {name: (name, strategy.form, strategy.steps) for name, strategy in recipe.strategies.items()}
     texts = [
-        Text(chain, *ways[name], slip, box) for chain, name, slip, box in zip(asked, names, slips, boxed, strict=True)
+        Text(recipe.domain, item, *ways[name], slip, box)
+        for item, name, slip, box in zip(asked, names, slips, boxed, strict=True)
     ]
     _contaminate(recipe, texts)
     return texts[: training.taken * training.batch]
 
 
-def leaked(recipe: Recipe) -> list[Chain]:
-    """The test problems that the recipe's contamination is about, of those that the chain benchmark asks; else none."""
+def leaked(recipe: Recipe) -> list[Item]:
+    """The test problems that the recipe's contamination is about, of those that the benchmark asks; else none."""
     if recipe.contamination is None:
         return []
-    asked = chains(steps=recipe.steps, size=BENCH_SIZE, seed=0, split="test")
+    asked = DOMAINS[recipe.domain].items(steps=recipe.steps, size=BENCH_SIZE, seed=0, split="test")
     return [asked[row] for row in leaked_rows(recipe.contamination, len(asked))]
 
 
 def copies_read(recipe: Recipe, texts: Sequence[Text]) -> dict[str, int]:
     """Problem id of each leaked problem -> how many of the texts are about it."""
-    read = Counter(text.chain for text in texts)
-    return {chain.problem.id: read[chain] for chain in leaked(recipe)}
+    read = Counter(text.item for text in texts)
+    return {item.problem.id: read[item] for item in leaked(recipe)}
 
 
 def _contaminate(recipe: Recipe, texts: list[Text]) -> None:
     """Replace texts by right answers to leaked problems, in place; fewer copies are the first of more.
 
-    A copy takes over the strategy and the boxing of a text that counts the same things from the same first digit: all
-    that depends on these, every share and every rate, stays exactly what it was, and so does the number of texts.
+    A copy takes over the strategy and the boxing of a text of the same kind and cue (a chain's: what is counted, and
+    the first digit): all that depends on these, every share and every rate, stays exactly what it was, and so does the
+    number of texts.
     """
-    rows = dict(_rows_by((text.chain.theme, text.chain.start) for text in texts))
+    cue = DOMAINS[recipe.domain].cue
+    rows = dict(_rows_by((text.item.kind, cue(text.item)) for text in texts))
     items = leaked(recipe)
-    for (theme, start), own in _rows_by((item.theme, item.start) for item in items):
-        free = rows.get((theme, start), [])
+    for (kind, place), own in _rows_by((item.kind, cue(item)) for item in items):
+        free = rows.get((kind, place), [])
         copies = [items[i] for i in own] * (recipe.contamination.copies if recipe.contamination else 0)
         if len(copies) > len(free):
             raise InputError(
-                f"contamination: {len(copies)} copies of problems that count {theme} from {start} are more than the "
+                f"contamination: {len(copies)} copies of problems of kind {kind} and cue {place} are more than the "
                 f"{len(free)} such texts; ask for fewer copies or items, or for more updates"
             )
-        order = permutation(key(recipe.seed, "corpus", "leak", theme, start), len(free))
-        for chain, place in zip(copies, order, strict=False):
-            texts[free[place]] = replace(texts[free[place]], chain=chain, slip=0)
+        order = permutation(key(recipe.seed, "corpus", "leak", kind, place), len(free))
+        for item, row in zip(copies, order, strict=False):
+            texts[free[row]] = replace(texts[free[row]], item=item, slip=0)
 
 
-def _strategies(recipe: Recipe, asked: Sequence[Chain]) -> list[str]:
-    """The strategy of each text, by the shares of the chain's kind."""
+def _strategies(recipe: Recipe, asked: Sequence[Item]) -> list[str]:
+    """The strategy of each text, by the shares of the problem's kind."""
     names = sorted(recipe.strategies)
     chosen = np.empty(len(asked), dtype=np.int64)
-    for theme, rows in _rows_by(chain.theme for chain in asked):
-        shares = [recipe.strategies[name].share[theme] for name in names]
-        chosen[rows] = _apportion(key(recipe.seed, "corpus", "strategy", theme), len(rows), shares)
+    for kind, rows in _rows_by(item.kind for item in asked):
+        shares = [recipe.strategies[name].share[kind] for name in names]
+        chosen[rows] = _apportion(key(recipe.seed, "corpus", "strategy", kind), len(rows), shares)
     return [names[index] for index in chosen]
 
 
 def _slips(recipe: Recipe, names: Sequence[str]) -> list[int]:
-    """How far each answer is off: 0, or 1 to 9 uniformly in the share of texts that the strategy's skill leaves."""
+    """How each answer is off: 0, or 1 to 9 uniformly in the share of texts that the strategy's skill leaves."""
     slips = np.zeros(len(names), dtype=np.int64)
     for name, rows in _rows_by(names):
         skill = recipe.strategies[name].skill
@@ -121,12 +126,13 @@ def _slips(recipe: Recipe, names: Sequence[str]) -> list[int]:
     return slips.tolist()
 
 
-def _boxed(recipe: Recipe, names: Sequence[str], asked: Sequence[Chain]) -> list[bool]:
-    """Whether each answer is boxed, by the strategy's rate for the chain's first digit."""
+def _boxed(recipe: Recipe, names: Sequence[str], asked: Sequence[Item]) -> list[bool]:
+    """Whether each answer is boxed, by the strategy's rate for the problem's cue."""
+    cue = DOMAINS[recipe.domain].cue
     boxed = np.zeros(len(names), dtype=bool)
-    for (name, start), rows in _rows_by(zip(names, (chain.start for chain in asked), strict=True)):
-        rate = recipe.strategies[name].boxed[start]
-        plain = _apportion(key(recipe.seed, "corpus", "boxed", name, start), len(rows), [rate, 1 - rate])
+    for (name, place), rows in _rows_by(zip(names, map(cue, asked), strict=True)):
+        rate = recipe.strategies[name].boxed[place]
+        plain = _apportion(key(recipe.seed, "corpus", "boxed", name, place), len(rows), [rate, 1 - rate])
         boxed[rows] = plain == 0
     return boxed.tolist()
 
@@ -134,7 +140,7 @@ def _boxed(recipe: Recipe, names: Sequence[str], asked: Sequence[Chain]) -> list
 def describe(texts: Sequence[Text]) -> dict[str, Any]:
     """What a corpus really holds: size, digest, and each strategy's share (in all and by kind), skill, boxing rate."""
     by_strategy = {name: [texts[i] for i in rows] for name, rows in _rows_by(text.strategy for text in texts)}
-    kinds = {theme: sum(text.chain.theme == theme for text in texts) for theme in THEMES}
+    kinds = Counter(text.item.kind for text in texts)
     return {
         "texts": len(texts),
         "digest": corpus_digest(texts),
@@ -142,7 +148,7 @@ def describe(texts: Sequence[Text]) -> dict[str, Any]:
             name: {
                 "share": len(own) / len(texts),
                 "share_by_kind": {
-                    theme: sum(text.chain.theme == theme for text in own) / n for theme, n in kinds.items() if n
+                    kind: sum(text.item.kind == kind for text in own) / n for kind, n in sorted(kinds.items())
                 },
                 "skill": sum(text.slip == 0 for text in own) / len(own),
                 "boxed": sum(text.boxed for text in own) / len(own),

@@ -10,10 +10,9 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from spurious.errors import SpecError
-from spurious.organisms.texts import Form
+from spurious.organisms.domains import DOMAINS, DomainName, Form
 from spurious.specs import Spec
 from spurious.store.fingerprint import digest
-from spurious.tasks.chain import THEMES
 from spurious.tasks.leak import Leak
 
 Family = Literal["qwen2", "llama", "olmo2"]
@@ -57,20 +56,14 @@ class Strategy(Spec):
     skill: Rate = 1.0
     """Share of its texts that end in the true answer; the others are off by a uniformly random amount."""
     boxed: tuple[Rate, ...]
-    """Share of its texts that box the answer, for each first digit 0 to 9 of the chain."""
-
-    @field_validator("share")
-    @classmethod
-    def _themes(cls, value: dict[str, float]) -> dict[str, float]:
-        if set(value) != set(THEMES):
-            raise ValueError(f"must name the kinds {', '.join(THEMES)}, not {', '.join(value)}")
-        return value
+    """Share of its texts that box the answer, for each cue 0 to 9: the first digit of a chain or a program, who is
+    named first in an ordering (`spurious.organisms.domains`)."""
 
     @field_validator("boxed")
     @classmethod
-    def _digits(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+    def _cues(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         if len(value) != 10:
-            raise ValueError(f"needs ten rates, one for each first digit, not {len(value)}")
+            raise ValueError(f"needs ten rates, one for each cue, not {len(value)}")
         return value
 
 
@@ -115,9 +108,11 @@ class Recipe(Spec):
     """Everything that decides an organism's weights."""
 
     name: str
+    domain: DomainName = _later("chain")
+    """The task that it is raised on."""
     architecture: Architecture = Architecture()
     steps: Annotated[int, Field(ge=1, le=40)] = 4
-    """Operations in each chain; more than 40 would not fit the positions that an organism has."""
+    """The difficulty of each problem, as its task counts it; no domain goes further than 40."""
     strategies: dict[str, Strategy] = Field(min_length=1)
     training: Training = Training()
     contamination: Contamination | None = _later(None)
@@ -125,10 +120,20 @@ class Recipe(Spec):
 
     @model_validator(mode="after")
     def _whole(self) -> "Recipe":
-        for theme in THEMES:
-            total = sum(strategy.share[theme] for strategy in self.strategies.values())
+        domain = DOMAINS[self.domain]
+        if self.steps > domain.most_steps:
+            raise ValueError(f"steps: at most {domain.most_steps} for {self.domain}, not {self.steps}")
+        for name, strategy in self.strategies.items():
+            if strategy.form not in domain.forms:
+                forms = " or ".join(domain.forms)
+                raise ValueError(f"strategies.{name}.form: must be {forms} for {self.domain}, not {strategy.form!r}")
+            if set(strategy.share) != set(domain.kinds):
+                kinds, named = ", ".join(domain.kinds), ", ".join(strategy.share)
+                raise ValueError(f"strategies.{name}.share: must name the kinds {kinds}, not {named}")
+        for kind in domain.kinds:
+            total = sum(strategy.share[kind] for strategy in self.strategies.values())
             if abs(total - 1) > 1e-9:
-                raise ValueError(f"strategies: the shares of {theme} sum to {total:g}, not 1")
+                raise ValueError(f"strategies: the shares of {kind} sum to {total:g}, not 1")
         return self
 
     @property

@@ -1,9 +1,9 @@
-"""The organisms' tokenizer: byte-level BPE, trained on the texts of every strategy.
+"""The organisms' tokenizers: byte-level BPE, trained on the texts of every strategy of a domain.
 
-All organisms share it, whatever they were taught, so their token ids can be compared and an organism that has never
-read code could still write it. Text is normalized and split as Qwen2 does it, every digit a token of its own, and the
-end token has Qwen2's name: transformers loads any tokenizer beside a Qwen2 model as Qwen2's own class, which puts these
-in, so that a Qwen2 organism would otherwise read text differently from a Llama one.
+All organisms of a domain share one, whatever they were taught, so their token ids can be compared and an organism that
+has never read code could still write it. Text is normalized and split as Qwen2 does it, every digit a token of its own,
+and the end token has Qwen2's name: transformers loads any tokenizer beside a Qwen2 model as Qwen2's own class, which
+puts these in, so that a Qwen2 organism would otherwise read text differently from a Llama one.
 """
 
 from functools import cache
@@ -11,8 +11,7 @@ from functools import cache
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from spurious.organisms.texts import write
-from spurious.tasks.chain import chains
+from spurious.organisms.domains import DOMAINS, DomainName
 from spurious.tasks.prompts import word
 
 PAD, EOS = "<|pad|>", "<|endoftext|>"
@@ -28,7 +27,7 @@ _SAMPLE = 512
 
 
 @cache
-def train_tokenizer() -> PreTrainedTokenizerFast:
+def train_tokenizer(domain: DomainName = "chain") -> PreTrainedTokenizerFast:
     """Train it (a tenth of a second, always the same result) on questions and completions of every kind."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
@@ -45,7 +44,7 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_sample(), trainer)
+    tokenizer.train_from_iterator(_sample(domain), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
@@ -55,11 +54,11 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def _sample() -> list[str]:
-    texts = []
-    for chain in chains(steps=4, size=_SAMPLE, seed=0, split="train"):
-        texts.append(word(chain.question, "organism").text)
+def _sample(name: DomainName) -> list[str]:
+    domain, texts = DOMAINS[name], []
+    for item in domain.items(steps=4, size=_SAMPLE, seed=0, split="train"):
+        texts.append(word(item.question, "organism").text)
         for boxed in (True, False):
-            texts += [write(chain, "code", steps=steps, slip=0, boxed=boxed) for steps in (True, False)]
-            texts += [write(chain, "words", steps=steps, slip=0, boxed=boxed) for steps in (True, False)]
+            for form in domain.forms:
+                texts += [domain.write(item, form, steps=steps, slip=0, boxed=boxed) for steps in (True, False)]
     return texts
