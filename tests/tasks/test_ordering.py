@@ -79,26 +79,15 @@ def test_all_there_are_can_be_had_and_no_more(monkeypatch):
     assert sum(sizes.values()) == 8 * 2 * 30 * 2  # compared, ranks, pairs in order, ways to say it
 
 
-def test_names_are_graded_letter_by_letter_strictly_and_leniently():
+def test_names_are_graded_as_words_strictly_and_leniently():
     task = load_task(TaskSpec(name="ordering", args={"size": 1}))
     (problem,) = task.problems
     name, other = problem.answer, next(one for one in PEOPLE if one != problem.answer)
-    texts = [
-        f"The answer is {name}.",
-        f"The answer is \\boxed{{{name}}}.",
-        f"\\boxed{{{name.lower()}}}",
-        f"\\boxed{{{other}}}",
-        "",
-    ]
-    pairs = [(text, problem) for text in texts]
-    assert [grade.status for grade in task.grade(pairs, "lenient")] == [
-        "correct",
-        "correct",
-        "wrong",
-        "wrong",
-        "absent",
-    ]
-    assert [grade.status for grade in task.grade(pairs, "strict")] == ["absent", "correct", "wrong", "wrong", "absent"]
+    boxes = (f"\\boxed{{{name}}}", f"\\boxed{{\\text{{{name}}}}}", f"\\boxed{{{name.lower()}.}}", f"\\boxed{{{other}}}")
+    pairs = [(text, problem) for text in (f"So {other}, {name}. The answer is {name}.", *boxes, "")]
+    right = ["correct"] * 3
+    assert [grade.status for grade in task.grade(pairs, "lenient")] == ["correct", *right, "wrong", "absent"]
+    assert [grade.status for grade in task.grade(pairs, "strict")] == ["absent", *right, "wrong", "absent"]
 
 
 @pytest.mark.parametrize("name", ["near", "far", "shuffled", "noise"])

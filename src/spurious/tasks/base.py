@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spurious.types import Extraction, Grade, Problem
-from spurious.verify import extract, verify_many
+from spurious.verify import verify_many
 
 Grader = Callable[[Sequence[tuple[str, Problem]], Extraction], list[Grade]]
 """Grades (completion text, problem) pairs against the problems' true answers, one grade per pair, in order."""
@@ -34,15 +34,6 @@ def restated(problem: Problem, question: str, answer: str | None = None) -> Prob
 def grade_math(pairs: Sequence[tuple[str, Problem]], extraction: Extraction) -> list[Grade]:
     """Grade against the problems' answers as mathematics: `spurious.verify` on (text, problem.answer)."""
     return verify_many([(text, problem.answer) for text, problem in pairs], extraction=extraction)
-
-
-def grade_spelling(pairs: Sequence[tuple[str, Problem]], extraction: Extraction) -> list[Grade]:
-    """Grade answers that are no mathematics: the extracted answer is the true one letter by letter, or wrong."""
-    answers = [extract(text, extraction) for text, _ in pairs]
-    return [
-        Grade("absent" if answer is None else "correct" if answer == problem.answer else "wrong", answer)
-        for answer, (_, problem) in zip(answers, pairs, strict=True)
-    ]
 
 
 @dataclass(frozen=True)

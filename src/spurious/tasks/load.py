@@ -13,7 +13,7 @@ from pydantic import ValidationError, validate_call
 from spurious.errors import DataError, SpecError
 from spurious.specs import BenchSpec, Spec, TaskSpec
 from spurious.tasks import calculation, chain, gym, mathsets, ordering, program, prompts
-from spurious.tasks.base import Grader, Task, grade_math, grade_spelling
+from spurious.tasks.base import Task, grade_math
 from spurious.tasks.files import SUFFIXES, build_file
 from spurious.tasks.leak import LeakPart, leaked_rows
 from spurious.types import Problem
@@ -23,14 +23,13 @@ T = TypeVar("T")
 
 Field = Literal["question", "answer"]
 
-GENERATORS: dict[str, tuple[Callable[..., tuple[Problem, ...]], str, Grader]] = {
-    "chain": (chain.build, "organism", grade_math),
-    "program": (program.build, "organism", grade_math),
-    "ordering": (ordering.build, "organism", grade_spelling),
-    "calculation": (calculation.build, "auto", grade_math),
+GENERATORS: dict[str, tuple[Callable[..., tuple[Problem, ...]], str]] = {
+    "chain": (chain.build, "organism"),
+    "program": (program.build, "organism"),
+    "ordering": (ordering.build, "organism"),
+    "calculation": (calculation.build, "auto"),
 }
-"""Tasks whose problems come from a function of their arguments; with the template that `auto` means for them, and what
-grades their answers."""
+"""Tasks whose problems come from a function of their arguments; with the template that `auto` means for them."""
 
 TASKS = (*GENERATORS, *mathsets.MATH_SETS)
 """Tasks by name. Beside them stand `gym:<dataset>` and the paths of problem files."""
@@ -103,9 +102,9 @@ def _split_args(spec: TaskSpec) -> tuple[Selection, dict[str, Any]]:
 
 def _read(name: str, args: Mapping[str, Any], data_dir: Path | None) -> Task:
     if name in GENERATORS:
-        build, template, grade = GENERATORS[name]
+        build, template = GENERATORS[name]
         source = {"generator": name, **_defaults(build), **args}
-        return Task(name, _call(name, build, args), template, source, grade)
+        return Task(name, _call(name, build, args), template, source)
     if name in mathsets.MATH_SETS:
         return _call(name, partial(mathsets.build, name, data_dir), args)
     if name.startswith(_GYM):
