@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from spurious.analysis.elicitation import best_prompt
 from spurious.analysis.outcomes import Differences
 from spurious.analysis.statistics import effect, holm
 
@@ -72,21 +73,13 @@ def not_elicited(prompted: Mapping[str, pl.DataFrame], trained: Mapping[str, pl.
     numbers: dict[str, float] = {}
     raised = False
     for model, rows in prompted.items():
-        chosen, held_out = _halves(rows)
-        best = chosen.group_by("prompt_name").agg(pl.col("correct").mean()).sort("correct", "prompt_name")[-1]
-        name = str(best["prompt_name"][0])
-        prompt = _mean(held_out.filter(pl.col("prompt_name") == name)["correct"])
-        after = _mean(trained[model].join(held_out, on="problem_id", how="semi")["correct"])
+        best = best_prompt(rows, pl.col("correct"))
+        prompt = _mean(best.held_out["correct"])
+        after = _mean(trained[model].join(best.held_out, on="problem_id", how="semi")["correct"])
         numbers |= {f"{model}/prompt": prompt, f"{model}/trained": after}
         raised |= prompt >= after
-        texts.append(f"{model}: {100 * prompt:.1f} % untrained with {name}, {100 * after:.1f} % trained")
+        texts.append(f"{model}: {100 * prompt:.1f} % untrained with {best.name}, {100 * after:.1f} % trained")
     return Flag("base not elicited", raised, "; ".join(texts) + ".", numbers)
-
-
-def _halves(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    problems = rows["problem_id"].unique().sort()
-    first = problems.gather_every(2)
-    return rows.filter(pl.col("problem_id").is_in(first)), rows.filter(~pl.col("problem_id").is_in(first))
 
 
 def _failure_rates(rows: pl.DataFrame) -> dict[tuple[str, int], float]:

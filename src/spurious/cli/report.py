@@ -55,11 +55,12 @@ def material(path: Path, store: Path) -> "tuple[Material, Path]":
             "(with manifest.json)"
         )
     from spurious.study import open_study
+    from spurious.study.prompts import prompted_rows
     from spurious.study.record import folder
 
     study = open_study(path, store)
     home = path if path.is_dir() else folder(store, study.spec.name)
-    return gather(_declared(study, path, home), _cells(study)), home
+    return gather(_declared(study, path, home), _cells(study), prompted_rows(study)), home
 
 
 def _declared(study: "Study", path: Path, home: Path) -> "Declared":

@@ -1,11 +1,13 @@
 """The answer to a study's question: the declared comparisons, counted, and said in one sentence with its interval."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from spurious.analysis import Comparison, Differences, Family, Outcomes, compare, compare_family, read_outcomes
+from spurious.analysis.elicitation import best_prompt
 from spurious.analysis.statistics import Estimate, effect
 from spurious.errors import DataError
 from spurious.report.figure import listing, signed
@@ -74,6 +76,19 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The best untrained prompt of a model, beside what each arm reached on the same problems."""
+
+    model: str
+    prompt: str
+    tried: int
+    """Prompts that it was chosen from, on the other half of the problems."""
+    mean: float
+    arms: Mapping[str, Comparison]
+    """By arm: trained minus untrained with this prompt."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Everything the page says about the primary outcome."""
 
@@ -84,6 +99,8 @@ class Answer:
     family: Family | None
     gaps: tuple[str, ...]
     """Comparisons that could not be made in full, and why."""
+    references: tuple[Reference, ...] = ()
+    """One a model that was tried with more than one prompt before training; only where more is better."""
 
 
 def answer(material: Material) -> Answer | None:
@@ -124,7 +141,8 @@ def answer(material: Material) -> Answer | None:
         for name, (model, treatment, placebo) in members.items()
         if family is not None
     )
-    return Answer(outcome, _unit(outcome, rows), tuple(levels.values()), effects, family, tuple(gaps))
+    references = tuple(_references(material.prompted, outcome, tuple(levels.values())))
+    return Answer(outcome, _unit(outcome, rows), tuple(levels.values()), effects, family, tuple(gaps), references)
 
 
 def gain_over_base(answer: Answer, model: str, arm: str) -> Comparison | None:
@@ -134,6 +152,27 @@ def gain_over_base(answer: Answer, model: str, arm: str) -> Comparison | None:
     if both[0] is None or both[1] is None or both[0].problems != both[1].problems:
         return None
     return compare(_of_seeds(both[0], both[1].seeds), _of_seeds(both[1], both[0].seeds), seed=0)
+
+
+def _references(prompted: pl.DataFrame, outcome: Outcome, levels: Sequence[Level]) -> Iterator[Reference]:
+    if not outcome.prompts_matter or not prompted.height:
+        return
+    for (model,), rows in prompted.partition_by("model", as_dict=True, maintain_order=True).items():
+        best = best_prompt(rows, outcome.value)
+        if best.tried < 2:
+            continue
+        untrained = read_outcomes(best.held_out, value=outcome.value, where=f"{best.name} on {model}")
+        trained = {one.arm: one.outcomes for one in levels if one.model == model and one.arm != BASE}
+        arms = {arm: _against_prompt(one, untrained) for arm, one in trained.items()}
+        yield Reference(str(model), best.name, best.tried, float(untrained.means.mean()), arms)
+
+
+def _against_prompt(trained: Outcomes, prompt: Outcomes) -> Comparison:
+    """Trained minus untrained on the prompt's problems; the untrained model is one and the same for every seed."""
+    places = [trained.problems.index(problem) for problem in prompt.problems]
+    kept = Outcomes(trained.seeds, prompt.problems, trained.means[:, places], trained.samples, trained.noise)
+    same = np.repeat(prompt.means.mean(axis=0, keepdims=True), len(trained.seeds), axis=0)
+    return compare(kept, Outcomes(trained.seeds, prompt.problems, same, prompt.samples, prompt.noise), seed=0)
 
 
 def _levels(material: Material, rows: pl.DataFrame, outcome: Outcome) -> Iterator[Level]:

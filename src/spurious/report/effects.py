@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from spurious.analysis.statistics import Estimate
-from spurious.report.answer import BASE, Answer, Effect, Level
+from spurious.report.answer import BASE, Answer, Effect, Level, Reference
 from spurious.report.figure import Figure, axis, layout, padded, plain, slug
 from spurious.report.palette import BASE as BASE_STYLE
 from spurious.report.palette import Style
@@ -70,7 +70,13 @@ def forest(answer: Answer, styles: Mapping[str, Style], margin: float | None) ->
 def levels(answer: Answer, styles: Mapping[str, Style]) -> Iterator[Figure]:
     """What every arm reached, a figure a model: seeds as dots, mean with 95 % interval, the base as a line."""
     unit = answer.unit
-    reach = padded([unit.scale * value for level in answer.levels for value in _level_reach(answer, level)])
+    prompts = {one.model: one for one in answer.references}
+    reach = padded(
+        [
+            *(unit.scale * value for level in answer.levels for value in _level_reach(answer, level)),
+            *(unit.scale * one.mean for one in answer.references),
+        ]
+    )
     for model in dict.fromkeys(level.model for level in answer.levels):
         rows = [level for level in reversed(answer.levels) if level.model == model]
         data: list[dict[str, Any]] = []
@@ -78,6 +84,7 @@ def levels(answer: Answer, styles: Mapping[str, Style]) -> Iterator[Figure]:
             style = BASE_STYLE if level.arm == BASE else styles[level.arm]
             data += _level_row(answer, level, place, style)
         base = [level.mean for level in rows if level.arm == BASE]
+        prompt = prompts.get(model)
         step = answer.outcome.step
         yield Figure(
             slug=slug("level", model),
@@ -86,6 +93,7 @@ def levels(answer: Answer, styles: Mapping[str, Style]) -> Iterator[Figure]:
             caption="",
             description=f"{unit.word} on {answer.outcome.bench}, {model}, step {step}: "
             + "; ".join(_level_in_words(answer, level) for level in reversed(rows))
+            + (f"; untrained with {prompt.prompt} {unit.value(prompt.mean)}" if prompt else "")
             + ".",
             data=tuple(data),
             layout=layout(
@@ -97,10 +105,14 @@ def levels(answer: Answer, styles: Mapping[str, Style]) -> Iterator[Figure]:
                     showgrid=False,
                     tickfont={"size": 13, "color": "@ink"},
                 ),
-                shapes=[_line(unit.scale * base[0], "dot")] if base else [],
+                shapes=[
+                    *([_line(unit.scale * base[0], "dot")] if base else []),
+                    *([_line(unit.scale * prompt.mean, "dash")] if prompt else []),
+                ],
+                annotations=[_label(unit.scale * prompt.mean, "best untrained prompt")] if prompt else [],
                 hovermode="closest",
             ),
-            table=_level_table(rows[::-1]),
+            table=_level_table(rows[::-1], prompt),
             height=max(160, 86 + 38 * len(rows)),
         )
 
@@ -212,6 +224,11 @@ def _line(x: float, dash: str) -> dict[str, Any]:
     return {"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line, "layer": "below"}
 
 
+def _label(x: float, text: str) -> dict[str, Any]:
+    place = {"x": x, "yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False}
+    return {**place, "text": text, "font": {"size": 11, "color": "@muted"}}
+
+
 def _region(low: float, high: float) -> dict[str, Any]:
     area = {"x0": low, "x1": high, "yref": "paper", "y0": 0, "y1": 1}
     return {"type": "rect", **area, "fillcolor": "@zero/0.14", "line": {"width": 0}, "layer": "below"}
@@ -279,11 +296,13 @@ def _forest_table(answer: Answer) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def _level_table(rows: list[Level]) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            {"model": level.model, "arm": level.arm, "seed": seed, "mean": value}
-            for level in rows
-            for seed, value in level.by_seed
-        ]
-    )
+def _level_table(rows: list[Level], prompt: Reference | None) -> pl.DataFrame:
+    table = [
+        {"model": level.model, "arm": level.arm, "seed": seed, "mean": value}
+        for level in rows
+        for seed, value in level.by_seed
+    ]
+    if prompt is not None:
+        name = f"best untrained prompt: {prompt.prompt}"
+        table.append({"model": prompt.model, "arm": name, "seed": None, "mean": prompt.mean})
+    return pl.DataFrame(table, infer_schema_length=None)

@@ -53,6 +53,11 @@ class Outcome:
     value: pl.Expr = CORRECT
     """The metric of one evaluated completion."""
 
+    @property
+    def prompts_matter(self) -> bool:
+        """Whether there is a best prompt: more is better."""
+        return self.metric in ("accuracy", "strict_accuracy")
+
     def __str__(self) -> str:
         """The short form, as a study declares it."""
         return f"{self.metric}@{self.step} on {self.bench}"
@@ -97,6 +102,8 @@ class Material:
     """A few training completions with their texts, the same places of every run."""
     manifests: Mapping[str, Mapping[str, Any]]
     """By fingerprint."""
+    prompted: pl.DataFrame
+    """Rows of the untrained models under several prompts, with `model`, `prompt_name` and `problem_id`; or empty."""
 
     @property
     def arms(self) -> list[str]:
@@ -118,8 +125,11 @@ class Material:
         return next(cell.role for cell in self.cells if cell.arm == arm)
 
 
-def gather(declared: Declared, cells: Sequence[Cell]) -> Material:
-    """Read what the cells' run directories hold. Unfinished runs are left out of the tables unless none is done."""
+def gather(declared: Declared, cells: Sequence[Cell], prompted: pl.DataFrame | None = None) -> Material:
+    """Read what the cells' run directories hold. Unfinished runs are left out of the tables unless none is done.
+
+    `prompted` holds what the untrained models did under several prompts, if that is known.
+    """
     readable = [cell for cell in cells if cell.directory is not None and (cell.directory / "manifest.json").exists()]
     shown = [cell for cell in readable if cell.state == "done"] or readable
     quota = max(4, SHOWN_COMPLETIONS // max(1, len(shown)))
@@ -131,6 +141,7 @@ def gather(declared: Declared, cells: Sequence[Cell]) -> Material:
         metrics=_concat(metrics for _, metrics, _ in tables),
         completions=_concat(completions for _, _, completions in tables),
         manifests={cell.run: read_manifest(cell.directory) for cell in readable if cell.directory is not None},
+        prompted=pl.DataFrame() if prompted is None else prompted,
     )
 
 

@@ -29,7 +29,7 @@ from spurious.report.mechanism import clip_bias, clip_fraction, ratio_histogram
 from spurious.report.palette import PALETTES, Style, arm_styles
 from spurious.report.series import WINDOW
 from spurious.report.switches import contribution_rows, note, sankey, strategy_switches
-from spurious.report.words import caveats, effect_rows, headline, model_contrasts
+from spurious.report.words import caveats, effect_rows, headline, model_contrasts, references
 
 CURVES = (
     f"Thick: mean over seeds, each smoothed over {WINDOW} steps (step 0 is not). "
@@ -158,6 +158,7 @@ def render(material: Material) -> str:
         answer=found,
         effect_rows=effect_rows(found) if found else [],
         contrasts=model_contrasts(found) if found else [],
+        references=references(material, found) if found else [],
         top=[] if found is None else _top(material, found),
         sections=parts,
         styles=arm_styles(material.arms),

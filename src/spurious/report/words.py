@@ -1,8 +1,11 @@
 """The answer in sentences. A gain is never said without its base, its placebo and its interval."""
 
-from spurious.analysis import sign_of
+from collections.abc import Sequence
+
+from spurious.analysis import Comparison, sign_of
 from spurious.analysis.verdicts import Sign
-from spurious.report.answer import BASE, Answer, Effect, Level, gain_over_base
+from spurious.report.answer import BASE, Answer, Effect, Level, Reference, gain_over_base
+from spurious.report.figure import listing
 from spurious.report.material import Material
 
 _SIGNS: dict[Sign, str] = {"+": "better", "-": "worse", "equivalent": "no effect", "undecided": "not told apart"}
@@ -98,12 +101,53 @@ def caveats(material: Material, answer: Answer | None) -> list[str]:
             notes.append(f"p-values are corrected by Holm for the {len(answer.effects)} declared comparisons.")
     if answer is not None:
         notes += [f"Left out: {gap}." for gap in answer.gaps]
+    outcome = material.declared.outcome
+    if answer is not None and outcome is not None and outcome.prompts_matter and material.declared.conclusion is None:
+        tried = {one.model for one in answer.references}
+        without = [model for model in material.models if model not in tried]
+        if without:
+            where = "" if len(without) == len(material.models) else f"{listing(without)}: "
+            notes.append(where + NO_PROMPT)
     unfinished = [cell for cell in material.cells if cell.state != "done"]
     if unfinished:
         notes.append(f"{len(unfinished)} of {len(material.cells)} runs are not done; see what is missing below.")
     if material.declared.changes:
         notes.append(f"The declaration was changed {len(material.declared.changes)} times; see the manifest.")
     return notes
+
+
+NO_PROMPT = "No other prompt was tried without training; a better one may do what training did."
+
+
+def references(material: Material, answer: Answer) -> list[str]:
+    """Whether the arms that are claims beat the best prompt without training."""
+    claimed = [arm for arm, _ in material.declared.pairs] or material.arms
+    return [_reference(answer, one, list(dict.fromkeys(claimed))) for one in answer.references]
+
+
+def _reference(answer: Answer, one: Reference, claimed: Sequence[str]) -> str:
+    unit = answer.unit
+    text = (
+        f"{one.model} untrained, with the best of {one.tried} prompts ({one.prompt}): {unit.value(one.mean)} "
+        f"{unit.word} on the half of the problems that did not choose it"
+    )
+    against = []
+    for arm in claimed:
+        if arm in one.arms:
+            found = one.arms[arm]
+            interval = f", {unit.interval(found.interval)}" if found.interval else ""
+            difference = f"{unit.difference(found.difference)} {unit.change}{interval}"
+            against.append(f"{arm} {unit.value(found.treatment)} ({difference}): {_beats(found)}")
+    return f"{text}. After training: {'; '.join(against)}." if against else f"{text}."
+
+
+def _beats(found: Comparison) -> str:
+    if found.interval is None or found.scope == "this run only":
+        return "this run only"
+    low, high = found.interval
+    if low > 0:
+        return "training beats the prompt"
+    return "training stays below the prompt" if high < 0 else "training is not told apart from the prompt"
 
 
 def model_contrasts(answer: Answer) -> list[str]:
