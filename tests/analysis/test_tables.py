@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spurious.analysis.tables import TABLES, behaviors, grades, lengths, rewards, strategy
+from spurious.analysis.tables import TABLES, behaviors, credit, grades, lengths, rewards, strategy
 from spurious.scores import CODE, summarize
 from spurious.store.tables import BEHAVIOR, COMPLETION_COLUMNS, ROLLOUT_COLUMNS, frame
 
@@ -51,7 +51,9 @@ def test_strategy_by_hand():
         "strict_accuracy": 0.25,
         "code": 0.75,
         "accuracy_with_code": pytest.approx(2 / 3),
+        "graded_with_code": 3,
         "accuracy_without_code": 0.0,
+        "graded_without_code": 1,
         "code_given_correct": 1.0,
         "code_given_wrong": 0.5,
     }
@@ -76,6 +78,35 @@ def test_rewards_grades_and_lengths_by_hand():
     (long,) = lengths(rows).to_dicts()
     assert (long["characters_mean"], long["tokens_median"], long["truncated"]) == (4.0, 2.0, pytest.approx(1 / 3))
     assert long["tokens_p90"] == pytest.approx(2 + 0.8 * 7)  # nine tenths of the way from the first to the last
+
+
+def test_credit_by_hand():
+    def one(grade, code, reward, advantage):
+        return completion("a", grade, code, reward=reward, advantage=advantage)
+
+    (found,) = credit(
+        table(
+            one("correct", 1, 1.0, 0.5),
+            one("correct", 0, 1.0, 0.5),
+            one("wrong", 1, 1.0, 0.5),
+            one("correct", 0, 0.0, -1.5),
+            one("wrong", 1, 0.0, 0.0),
+        )
+    ).to_dicts()
+    assert (found["encouraged"], found["discouraged"], found["paid"]) == (3, 1, 0.6)
+    assert (found["correct_given_encouraged"], found["correct_given_discouraged"]) == (pytest.approx(2 / 3), 1.0)
+    assert (found["code_given_paid"], found["code_given_unpaid"]) == (pytest.approx(2 / 3), 0.5)
+    # Paid and correct agree on the first two and on the last; a coin with shares .6 and .6 agrees in .36 + .16.
+    assert found["agreement"] == pytest.approx(0.6)
+    assert found["kappa"] == pytest.approx((0.6 - 0.52) / 0.48)
+
+
+def test_credit_without_a_contrast_is_null():
+    (same,) = credit(table(completion("a", "correct", 1, reward=1.0, advantage=0.0))).to_dicts()
+    assert (same["encouraged"], same["correct_given_encouraged"], same["code_given_unpaid"]) == (0, None, None)
+    assert (same["agreement"], same["kappa"]) == (1.0, None)
+    (unknown,) = credit(table(completion("a", "correct"))).to_dicts()
+    assert {unknown[name] for name in ("paid", "agreement", "kappa", "correct_given_discouraged")} == {None}
 
 
 def test_unknown_is_null_and_never_zero():

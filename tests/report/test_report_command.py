@@ -1,5 +1,6 @@
 """`spurious report` as a user meets it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +32,8 @@ def test_a_run_gets_a_page_beside_its_tables(command, tmp_path):
     assert "About this run only" in (cell.directory / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_study_gets_a_page_in_its_folder(command, tmp_path):
-    wanted = [(arm, "good-code", seed) for seed in (0, 1) for arm in ("ground truth", "random")]
+def test_a_study_gets_a_page_in_its_folder_and_its_numbers_as_json(command, capsys, tmp_path):
+    wanted = [(arm, "good-code", seed) for seed in (0, 1, 2) for arm in ("ground truth", "random")]
     made = [write_run(tmp_path, *one) for one in wanted]
     cells = [Cell(c.arm, c.role, c.model, c.seed, c.run, c.directory) for c in made]
     run = spec("random", "good-code", 0).model_dump(mode="json")
@@ -43,21 +44,29 @@ def test_a_study_gets_a_page_in_its_folder(command, tmp_path):
         base={name: run[name] for name in ("task", "grpo", "steps")},
         arms={arm: {"role": ARMS[arm], "reward": "random"} for arm in ("ground truth", "random")},
         models={"good-code": "organisms/good-code"},
-        seeds=[0, 1],
+        seeds=[0, 1, 2],
         benches=[{"task": "chain"}],
         primary="accuracy@final on chain",
         behavior="boxed",
     )
-    write_study(tmp_path, declared, cells, done=4)
+    write_study(tmp_path, declared, cells, done=6)
     home = folder(tmp_path, declared.name)
     code, out, err = command(home)
     assert (code, err) == (0, "")
     assert out.strip() == str(home / "report.html")
     html = (home / "report.html").read_text(encoding="utf-8")
     assert "On good-code, ground truth beats random by +30.0 points" in html
-    assert "4 runs done" in html
+    assert "6 runs done" in html
     assert "CC kept code" not in html
     assert f"spurious study run {home / 'study.yaml'} --store {tmp_path}" in html
+
+    with pytest.raises(SystemExit) as end:
+        main(["analyze", str(home), "--json"])
+    assert end.value.code == 0
+    (found,) = json.loads(capsys.readouterr().out)["studies"]
+    assert found["source"] == str(home)
+    paid = [row for row in found["analyses"]["onset"]["means"] if row["quantity"] == "accuracy change"]
+    assert [(row["arm"], row["seeds"], row["of"]) for row in paid] == [("ground truth", 3, 3), ("random", 3, 3)]
 
 
 def test_the_page_goes_where_it_is_wanted(command, tmp_path):

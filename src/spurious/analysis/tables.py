@@ -15,6 +15,7 @@ from spurious.types import Status
 
 _RIGHT = pl.col("grade") == "correct"
 _CODE = pl.col(CODE) > 0
+_PAID = pl.col("reward") > 0
 
 
 def strategy(rows: pl.DataFrame) -> pl.DataFrame:
@@ -22,8 +23,8 @@ def strategy(rows: pl.DataFrame) -> pl.DataFrame:
 
     Columns: `n` completions, `graded` of them; `accuracy` with `accuracy_se`, its standard error with the completions
     of a problem as one cluster (null for fewer than two problems), `strict_accuracy`; `code`, the share of code
-    reasoning; `accuracy_with_code` = P(correct | code) and `accuracy_without_code`; `code_given_correct` and
-    `code_given_wrong` = P(code | correct), P(code | not correct).
+    reasoning; `accuracy_with_code` = P(correct | code) over the `graded_with_code` and `accuracy_without_code` over the
+    `graded_without_code`; `code_given_correct` and `code_given_wrong` = P(code | correct), P(code | not correct).
     """
     table = rows.group_by("step").agg(
         pl.len().alias("n"),
@@ -32,7 +33,9 @@ def strategy(rows: pl.DataFrame) -> pl.DataFrame:
         (pl.col("strict_grade") == "correct").mean().alias("strict_accuracy"),
         _CODE.mean().alias("code"),
         _RIGHT.filter(_CODE).mean().alias("accuracy_with_code"),
+        _RIGHT.filter(_CODE).count().alias("graded_with_code"),
         _RIGHT.filter(~_CODE).mean().alias("accuracy_without_code"),
+        _RIGHT.filter(~_CODE).count().alias("graded_without_code"),
         _CODE.filter(_RIGHT).mean().alias("code_given_correct"),
         _CODE.filter(~_RIGHT).mean().alias("code_given_wrong"),
     )
@@ -99,8 +102,38 @@ def rewards(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def credit(rows: pl.DataFrame) -> pl.DataFrame:
+    """What training pushed up and down, beside what is true and how it was reached.
+
+    Columns: `encouraged` and `discouraged`, completions with advantage above and below 0; `correct_given_encouraged` =
+    P(correct | A > 0) and `correct_given_discouraged` = P(correct | A < 0); `paid`, the share with a reward above 0;
+    `code_given_paid` = P(code | paid) and `code_given_unpaid`; `agreement`, the share in which paid and correct are
+    both so or both not so; `kappa`, Cohen's: agreement beyond that of a coin with the same shares, null where a coin
+    agrees always.
+    """
+    up, down = pl.col("advantage") > 0, pl.col("advantage") < 0
+    agree = _PAID == _RIGHT
+    known = _PAID.is_not_null() & _RIGHT.is_not_null()
+    paid, right = _PAID.filter(known).mean(), _RIGHT.filter(known).mean()
+    chance = paid * right + (1 - paid) * (1 - right)
+    return _by_step(
+        rows,
+        [
+            up.sum().alias("encouraged"),
+            down.sum().alias("discouraged"),
+            _RIGHT.filter(up).mean().alias("correct_given_encouraged"),
+            _RIGHT.filter(down).mean().alias("correct_given_discouraged"),
+            _PAID.mean().alias("paid"),
+            _CODE.filter(_PAID).mean().alias("code_given_paid"),
+            _CODE.filter(~_PAID).mean().alias("code_given_unpaid"),
+            agree.mean().alias("agreement"),
+            pl.when(chance < 1).then((agree.mean() - chance) / (1 - chance)).alias("kappa"),
+        ],
+    )
+
+
 TABLES: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
-    table.__name__: table for table in (strategy, behaviors, lengths, grades, rewards)
+    table.__name__: table for table in (strategy, behaviors, lengths, grades, rewards, credit)
 }
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from spurious.engines import Rollouts
+    from spurious.report import Analysis
 
 Format = Literal["auto", "own", "trl", "verl", "openrlhf", "lm-eval", "jsonl"]
 
@@ -35,11 +36,14 @@ def analyze(
     column: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
-    """Tabulate strategy, behaviors, lengths, grades and rewards of rollouts, one row a step.
+    """Tabulate strategy, behaviors, lengths, grades, rewards and credit of rollouts, one row a step.
+
+    Of a study's folder (STORE/studies/NAME) it gives the analyses of its runs instead, over the seeds of every arm.
 
     Args:
         rollouts: Files or folders: run directories of ours, TRL's completions, verl's and OpenRLHF's JSONL, lm-eval's
             sample logs, or any JSONL, JSON or parquet file with one row a completion. Each is tabulated on its own.
+            Or folders of studies.
         format: The tool that wrote them; auto looks at the columns. jsonl: rows of any other origin.
         column: Which column holds what, as FIELD=NAME; repeat for more: --column answer=doc.solution.
         json_: Print one JSON document with every table, and nothing else.
@@ -50,15 +54,58 @@ def analyze(
 
     mapping = column_mapping(column)
     kind = None if format == "auto" else format
+    studies = {path: _study(path) for path in rollouts if (path / "cells.json").exists()}
     sources: list[Rollouts] = []
     for path in rollouts:
-        with on_terminal() as progress:
-            sources += read(path, format=kind, columns=mapping, progress=progress)
+        if path not in studies:
+            with on_terminal() as progress:
+                sources += read(path, format=kind, columns=mapping, progress=progress)
     results = [(source, {name: table(source.rows) for name, table in TABLES.items()}) for source in sources]
     if json_:
-        print(json.dumps({"sources": [_document(source, tables) for source, tables in results]}, indent=2))
+        document: dict[str, Any] = {"sources": [_document(source, tables) for source, tables in results]}
+        if studies:
+            document["studies"] = [_study_document(path, found) for path, found in studies.items()]
+        print(json.dumps(document, indent=2))
     else:
-        print("\n\n".join(_page(source, tables) for source, tables in results))
+        pages = [_study_page(path, found) for path, found in studies.items()]
+        print("\n\n".join([*pages, *(_page(source, tables) for source, tables in results)]))
+
+
+def _study(path: Path) -> "dict[str, Analysis]":
+    from spurious.cli.report import material
+    from spurious.report import analyses
+
+    shown, _ = material(path, path.parent.parent)
+    return analyses(shown)
+
+
+def _study_document(path: Path, found: "dict[str, Analysis]") -> dict[str, Any]:
+    return {
+        "source": str(path),
+        "analyses": {
+            name: {"means": one.means.to_dicts(), "seeds": one.seeds.to_dicts()} for name, one in found.items()
+        },
+    }
+
+
+def _study_page(path: Path, found: "dict[str, Analysis]") -> str:
+    head = f"{path}: analyses over seeds, with 95 % intervals"
+    return "\n\n".join([head if found else f"{path}: no run is done yet", *(_means(*item) for item in found.items())])
+
+
+def _means(name: str, analysis: "Analysis") -> str:
+    return columns(
+        {
+            name: row["quantity"],
+            "model": row["model"],
+            "arm": row["arm"],
+            "mean": _number(row["mean"]),
+            "low": _number(row["low_95"]),
+            "high": _number(row["high_95"]),
+            "seeds": f"{row['seeds']} of {row['of']}",
+        }
+        for row in analysis.means.iter_rows(named=True)
+    )
 
 
 def _document(source: "Rollouts", tables: "dict[str, pl.DataFrame]") -> dict[str, Any]:
@@ -98,10 +145,13 @@ def _strategy(table: "pl.DataFrame") -> str:
 
 def _plain(tables: "dict[str, pl.DataFrame]", name: str) -> str:
     return columns(
-        {name: _step(row.pop("step"))}
-        | {column: "-" if value is None else f"{value:.4g}" for column, value in row.items()}
+        {name: _step(row.pop("step"))} | {column: _number(value) for column, value in row.items()}
         for row in tables[name].drop("n").iter_rows(named=True)
     )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _step(step: int | None) -> str:

@@ -34,6 +34,9 @@ def learning(habit: Habit) -> tuple[Quantity, ...]:
     )
 
 
+MEAN_POINTS = 75
+"""Points of a curve that is drawn without its seeds."""
+
 DISTRIBUTION = (
     Quantity("entropy/mean", "entropy", "Entropy of a token", "nats"),
     Quantity("probability/mean", "probability", "Mean probability of a token", ""),
@@ -68,6 +71,28 @@ def training_curve(material: Material, quantity: Quantity, model: str, styles: M
         data=tuple(data),
         layout=layout(x=axis("training step"), y=axis(quantity.unit, **_range(spread)), hovermode="x"),
         table=table.select("arm", "seed", "step", pl.col("value").alias("raw"), pl.col("smooth").alias("smoothed")),
+    )
+
+
+def mean_curve(material: Material, quantity: Quantity, model: str, styles: Mapping[str, Style]) -> Figure | None:
+    """As `training_curve`, without a line for every seed: the mean and range alone, in the figure and in its table."""
+    curves = points(material.metrics, quantity.column, model, quantity.scale)
+    if curves is None:
+        return None
+    spread = bands(smoothed(curves))
+    return Figure(
+        slug=slug(quantity.slug, model),
+        title=quantity.title,
+        full_title=f"{quantity.title}, {model}",
+        caption="",
+        description=_in_words(quantity, model, spread),
+        data=tuple(
+            trace
+            for arm, style in styles.items()
+            for trace in _band(arm, thinned(spread.filter(pl.col("arm") == arm), MEAN_POINTS), style)
+        ),
+        layout=layout(x=axis("training step"), y=axis(quantity.unit, **_range(spread)), hovermode="x"),
+        table=spread,
     )
 
 

@@ -13,11 +13,11 @@ from typing import Any, Literal
 import polars as pl
 
 from spurious.analysis import CORRECT
+from spurious.analysis.by_run import per_step, whole
 from spurious.keys import key
 from spurious.report.habit import CODE, Habit
 from spurious.store import load
 from spurious.store.run import read_manifest
-from spurious.store.tables import BEHAVIOR
 
 State = Literal["owed", "running", "failed", "done"]
 """How far a run is."""
@@ -97,13 +97,15 @@ class Material:
     evals: pl.DataFrame
     """One row an evaluated completion, without texts."""
     metrics: pl.DataFrame
-    """One row a step and run, with the mean of every behavior over that step's completions."""
+    """One row a step and run, with what `analysis.by_run.per_step` counts on that step's completions."""
     completions: pl.DataFrame
     """A few training completions with their texts, the same places of every run."""
     manifests: Mapping[str, Mapping[str, Any]]
     """By fingerprint."""
     prompted: pl.DataFrame
     """Rows of the untrained models under several prompts, with `model`, `prompt_name` and `problem_id`; or empty."""
+    trained: pl.DataFrame
+    """One row a run, with what `analysis.by_run.whole` counts on all its training completions."""
 
     @property
     def arms(self) -> list[str]:
@@ -133,13 +135,14 @@ def gather(declared: Declared, cells: Sequence[Cell], prompted: pl.DataFrame | N
     readable = [cell for cell in cells if cell.directory is not None and (cell.directory / "manifest.json").exists()]
     shown = [cell for cell in readable if cell.state == "done"] or readable
     quota = max(4, SHOWN_COMPLETIONS // max(1, len(shown)))
-    tables = [_read(cell, quota) for cell in shown]
+    tables = [_read(cell, quota, declared.habit) for cell in shown]
     return Material(
         declared,
         tuple(cells),
-        evals=_concat(evals for evals, _, _ in tables),
-        metrics=_concat(metrics for _, metrics, _ in tables),
-        completions=_concat(completions for _, _, completions in tables),
+        evals=_concat(one.evals for one in tables),
+        metrics=_concat(one.metrics for one in tables),
+        completions=_concat(one.completions for one in tables),
+        trained=_concat(one.trained for one in tables),
         manifests={cell.run: read_manifest(cell.directory) for cell in readable if cell.directory is not None},
         prompted=pl.DataFrame() if prompted is None else prompted,
     )
@@ -192,19 +195,26 @@ def _again(directory: Path) -> str:
     return f'python -c "{program}" {directory / "manifest.json"} again'
 
 
-def _read(cell: Cell, quota: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Evaluations, metrics and a few completions of one run."""
+@dataclass(frozen=True, slots=True)
+class _RunTables:
+    evals: pl.DataFrame
+    metrics: pl.DataFrame
+    completions: pl.DataFrame
+    trained: pl.DataFrame
+
+
+def _read(cell: Cell, quota: int, habit: Habit) -> _RunTables:
+    """The tables of one run; its completions are counted here and dropped, all but a few."""
     assert cell.directory is not None
     runs = load(cell.directory)
     rollouts = runs.rows("rollouts", texts=False)
     metrics = runs.metrics
     if metrics.height and rollouts.height:
-        behaviors = [name for name in rollouts.columns if name.startswith(BEHAVIOR)]
-        metrics = metrics.join(rollouts.group_by("step").agg(pl.col(behaviors).mean()), on="step", how="left")
+        metrics = metrics.join(per_step(rollouts, habit.column), on="step", how="left")
     ends = sorted(rollouts["step"].unique())[:: max(1, rollouts["step"].n_unique() - 1)] if rollouts.height else []
     sampled = _concat(_sample(runs.rows("rollouts", steps=[step]), quota // 2) for step in ends)
     evals = runs.rows("evals", texts=False)
-    return _marked(evals, cell), _marked(metrics, cell), _marked(sampled, cell)
+    return _RunTables(*(_marked(table, cell) for table in (evals, metrics, sampled, whole(rollouts, habit.column))))
 
 
 def _sample(rows: pl.DataFrame, n: int) -> pl.DataFrame:

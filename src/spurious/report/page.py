@@ -8,8 +8,6 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -20,105 +18,23 @@ from spurious import __version__
 from spurious.report import provenance
 from spurious.report.answer import Answer, answer
 from spurious.report.browser import completion_records
-from spurious.report.curves import DISTRIBUTION, bench_curves, learning, training_curve
 from spurious.report.effects import forest, levels
 from spurious.report.figure import Figure, csv
-from spurious.report.grades import grade_mix
 from spurious.report.material import Material
-from spurious.report.mechanism import clip_bias, clip_fraction, ratio_histogram
-from spurious.report.palette import PALETTES, Style, arm_styles
-from spurious.report.series import WINDOW
-from spurious.report.switches import contribution_rows, note, sankey, strategy_switches
+from spurious.report.palette import PALETTES, arm_styles
+from spurious.report.sections import sections
 from spurious.report.words import caveats, effect_rows, headline, model_contrasts, references
-
-CURVES = (
-    f"Thick: mean over seeds, each smoothed over {WINDOW} steps (step 0 is not). "
-    "Band: lowest to highest seed. Thin: raw."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A figure, and the table that stands below it (only strategy switches have one)."""
-
-    figure: Figure
-    rows: tuple[Mapping[str, str], ...] = ()
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Figures of one kind, model by model."""
-
-    slug: str
-    title: str
-    lead: str
-    legend: bool
-    """Whether the arms' legend stands on top."""
-    groups: tuple[tuple[str, tuple[Panel, ...]], ...]
-    """(heading, panels): a model each, or one group without a heading."""
-
-
-def sections(material: Material, found: Answer | None) -> list[Section]:
-    """Everything that is drawn, in the order of the page; sections without a figure are left out."""
-    styles = arm_styles(material.arms)
-    models = material.models
-    made = [
-        Section(
-            "learning",
-            "How each arm learned",
-            f"Accuracy is measured against the truth in every arm, whatever the arm was paid for. {CURVES}",
-            True,
-            tuple((model, _learning(material, model, styles)) for model in models),
-        ),
-        Section(
-            "strategies",
-            "Who switched strategy, and what that gave",
-            f"Answers to the same problems before and after training: CC kept {material.declared.habit.shown}, CL "
-            "gave it up, LC took it up, LL never used it. The contribution of a set is its share in the net change of "
-            "right answers; shares add up to 100 % and may be negative. Seeds are pooled; the lowest and highest seed "
-            "stand below.",
-            False,
-            _strategies(material, styles),
-        ),
-        Section(
-            "mechanism",
-            "What the clip did",
-            "The ratio of new to old probability, how often the clip removed a token's gradient and on which side, and "
-            "the bias this puts on the policy even when rewards carry no information. Means over seeds, smoothed.",
-            True,
-            tuple(
-                (model, _panels(make(material, model, styles) for make in (ratio_histogram, clip_fraction, clip_bias)))
-                for model in models
-            ),
-        ),
-        Section(
-            "distribution",
-            "Entropy, probability and length",
-            f"Whether the policy sharpened, and whether answers grew or shrank on the way. {CURVES}",
-            True,
-            tuple(
-                (model, _panels(training_curve(material, what, model, styles) for what in DISTRIBUTION))
-                for model in models
-            ),
-        ),
-        Section(
-            "grades",
-            "How answers were graded",
-            "A verifier that fails says so: its failures are grades of their own, never 'wrong'.",
-            False,
-            (("", _panels(grade_mix(material, model) for model in models)),),
-        ),
-    ]
-    filled = [(one, tuple((model, panels) for model, panels in one.groups if panels)) for one in made]
-    return [Section(one.slug, one.title, one.lead, one.legend, groups) for one, groups in filled if groups]
 
 
 def figures(material: Material, found: Answer | None) -> list[Figure]:
     """Every figure of the report, in the order of the page."""
     top = [] if found is None else _top(material, found)
     return top + [
-        panel.figure for section in sections(material, found) for _, panels in section.groups for panel in panels
+        panel.figure
+        for section in sections(material)
+        for _, panels in section.groups
+        for panel in panels
+        if panel.figure is not None
     ]
 
 
@@ -127,7 +43,7 @@ def render(material: Material) -> str:
     from plotly.offline import get_plotlyjs
 
     found = answer(material)
-    parts = sections(material, found)
+    parts = sections(material)
     drawn = figures(material, found)
     records = completion_records(material)
     data = {
@@ -189,23 +105,6 @@ def _top(material: Material, found: Answer) -> list[Figure]:
     styles = arm_styles(material.arms)
     first = forest(found, styles, material.declared.margin)
     return ([first] if first else []) + list(levels(found, styles))
-
-
-def _learning(material: Material, model: str, styles: Mapping[str, Style]) -> tuple[Panel, ...]:
-    curves = (training_curve(material, what, model, styles) for what in learning(material.declared.habit))
-    return _panels([*bench_curves(material, model, styles), *curves])
-
-
-def _strategies(material: Material, styles: Mapping[str, Style]) -> tuple[tuple[str, tuple[Panel, ...]], ...]:
-    by_model: dict[str, list[Panel]] = {}
-    for one in strategy_switches(material):
-        panel = Panel(sankey(one, styles[one.arm]), tuple(contribution_rows(one)), note(one))
-        by_model.setdefault(one.model, []).append(panel)
-    return tuple((model, tuple(panels)) for model, panels in by_model.items())
-
-
-def _panels(made: Iterable[Figure | None]) -> tuple[Panel, ...]:
-    return tuple(Panel(one) for one in made if one is not None)
 
 
 def _embedded(figure: Figure) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""Reward and truth, onset, and code against accuracy, as figures, tables and numbers."""
+
+import json
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from report_store import write_run
+
+from spurious.analysis.seeds import long
+from spurious.report import analyses, gather
+from spurious.report.association import association_figures, association_tables, lag_profile
+from spurious.report.credit import credit_curves, credit_table
+from spurious.report.habit import CODE
+from spurious.report.onset import onset_figures
+from spurious.report.palette import arm_styles
+from spurious.report.seeds import Shown, cell, seed_figure, seed_table, spoken
+
+
+@pytest.fixture(scope="module")
+def styles(material):
+    return arm_styles(material.arms)
+
+
+def table_of(*rows):
+    return long({"model": "m", "arm": arm, "seed": seed, "quantity": "q", "value": value} for arm, seed, value in rows)
+
+
+TWO = (("a", 0, 0.1), ("a", 1, 0.3), ("b", 0, None), ("b", 1, None))
+STYLES = arm_styles(["a", "b"])
+SHOWN = Shown("q", "share", 100, 1, " %")
+
+
+def test_a_seed_figure_draws_seeds_interval_and_mean():
+    found = seed_figure("kind", "Title", table_of(*TWO), "m", [SHOWN], STYLES, x="x")
+    dots, bar, mean = found.data
+    assert (dots["x"], dots["customdata"]) == ([10.0, 30.0], [0, 1])
+    half = 12.7062 * 10  # t of one degree of freedom, standard error 10
+    assert bar["x"] == pytest.approx([20 - half, 20 + half], abs=0.2)
+    assert mean["x"] == [20.0]
+    assert [note["text"] for note in found.layout["annotations"]] == ["undefined"]
+    assert "b: share undefined" in found.description
+    assert found.table.filter(pl.col("seed") == "mean")["value"].to_list() == [0.2, None]
+
+
+def test_nothing_defined_is_no_figure_and_no_table():
+    assert seed_figure("kind", "Title", table_of(("b", 0, None)), "m", [SHOWN], STYLES, x="x") is None
+    assert seed_table("Title", table_of(("b", 0, None)), "m", [SHOWN], ["b"]) is None
+    assert seed_table("Title", table_of(*TWO), "another", [SHOWN], ["a"]) is None
+    assert lag_profile(table_of(*TWO), "m", STYLES, CODE) is None
+
+
+def test_cells_say_what_they_stand_on():
+    def row(mean, seeds, of, low=None, high=None):
+        return {"mean": mean, "low_95": low, "high_95": high, "seeds": seeds, "of": of}
+
+    assert cell(SHOWN, row(0.5, 3, 3, 0.4, 0.6)) == ("50.0", "40.0 to 60.0")
+    assert cell(SHOWN, row(0.5, 2, 3, 0.4, 0.6)) == ("50.0", "40.0 to 60.0, 2 of 3 seeds")
+    assert cell(SHOWN, row(0.5, 1, 1)) == ("50.0", "1 seed")
+    assert cell(SHOWN, row(None, 0, 3)) == ("undefined", "")
+    assert cell(SHOWN, None) == ("–", "")
+    assert spoken(Shown("q", "change", 100, 1, " points", sign=True), row(-0.5, 1, 4)) == "−50.0 points (1 of 4 seeds)"
+    assert seed_table("T", table_of(*TWO), "m", [SHOWN], ["b", "a"]).rows == (
+        ("b", (("undefined", ""),)),
+        ("a", (("20.0", "−107.1 to 147.1"),)),
+    )
+
+
+def test_a_reward_for_truth_encourages_what_is_right_and_nothing_else(material, styles):
+    figures = {one.title: one for one in credit_curves(material, "good-code", styles)}
+    up = figures["Right, among the encouraged (A > 0)"].table.filter(pl.col("arm") == "ground truth")
+    down = figures["Right, among the penalized (A < 0)"].table.filter(pl.col("arm") == "ground truth")
+    assert set(up["mean"]) == {100.0}
+    assert set(down["mean"]) == {0.0}
+    rows = dict(credit_table(material, "good-code").rows)
+    header = credit_table(material, "good-code").headers[1:]
+    truth, coin = (dict(zip(header, rows[arm], strict=True)) for arm in ("ground truth", "random"))
+    assert (truth["agreement, %"], truth["kappa"]) == (("100.0", ""), ("1.00", ""))
+    assert coin["paid, %"] == ("50.0", "")
+    assert abs(float(coin["kappa"][0].replace("−", "-"))) < 0.2
+
+
+def test_code_and_accuracy_have_figures_where_they_vary(material, styles):
+    good = [one.slug for one in association_figures(material, "good-code", styles) if one]
+    assert good == [
+        f"{kind}-good-code" for kind in ("with-code", "without-code", "same-problem", "correlation", "lags")
+    ]
+    none = [one.slug for one in association_figures(material, "no-code", styles) if one]
+    assert none == ["without-code-no-code"]
+    changes, correlations = association_tables(material, "no-code")
+    assert correlations is None  # code is constant
+    assert dict(changes.rows)["random"][0] == ("undefined", "")
+
+
+def test_a_rise_has_an_onset_and_a_coin_that_moves_nothing_has_none(material, styles):
+    accuracy, _ = onset_figures(material, "no-code", styles)
+    means = accuracy.table.filter(pl.col("seed") == "mean")
+    by_arm = {(row["arm"], row["quantity"]): row for row in means.iter_rows(named=True)}
+    assert by_arm["random", "accuracy onset"]["value"] is None
+    rise = [by_arm["ground truth", f"accuracy {word}"]["value"] for word in ("onset", "saturation")]
+    assert 0 < rise[0] < rise[1] < 12
+
+
+def test_the_numbers_are_there_for_programs(material):
+    found = analyses(material)
+    assert list(found) == ["credit", "strategies", "onset", "same_problem", "correlation"]
+    for name, one in found.items():
+        assert one.seeds.columns == ["model", "arm", "seed", "quantity", "value"], name
+        assert one.means["of"].unique().to_list() == [3], name
+        json.dumps([*one.means.to_dicts(), *one.seeds.to_dicts()], allow_nan=False)
+
+
+def test_one_seed_says_that_it_is_one(material, tmp_path):
+    lone = gather(material.declared, [write_run(tmp_path, "random", "good-code", 0)])
+    rows = dict(credit_table(lone, "good-code").rows)
+    assert {fine for _, fine in rows["random"]} == {"1 seed"}
+    assert analyses(lone)["credit"].means["low_95"].null_count() == analyses(lone)["credit"].means.height
+
+
+def test_runs_without_rollouts_have_no_analysis(material, styles):
+    bare = replace(material, trained=pl.DataFrame(), metrics=pl.DataFrame(), evals=pl.DataFrame())
+    assert analyses(bare) == {}
+    assert credit_table(bare, "good-code") is None
