@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from spurious.errors import InputError
+from spurious.policy import load
 from spurious.policy.model import decode
 from spurious.probes.contamination import Settings, Subset, contamination
 from spurious.probes.recall import complete, cut, read, token_logprobs
@@ -130,6 +131,18 @@ def test_the_twins_of_a_question_it_has_read_are_less_likely(organism, monkeypat
     assert twins.suspected.mean == pytest.approx(3)
     assert twins.clean is not None
     assert twins.clean.mean == pytest.approx(0)
+
+
+def test_a_reference_is_subtracted(organism, organism_dirs):
+    problems = subset(size=20)
+    settings = Settings(fractions=(0.5,), twins=1, max_tokens=8)
+    other = load(str(organism_dirs["llama"]))
+    texts = [read(organism, problem, "organism") for problem in problems.task.problems]
+    sums = [np.array([values.sum() for values in token_logprobs(policy, texts)]) for policy in (organism, other)]
+    for reference, expected in ((organism, 0), (other, (sums[0] - sums[1]).mean())):
+        result = contamination(organism, problems, None, 0, settings, reference=reference)
+        (measure,) = [one for one in result.measures if one.name == "reference"]
+        assert measure.suspected.mean == pytest.approx(expected)
 
 
 def test_a_chat_task_is_read_without_its_template(organism):

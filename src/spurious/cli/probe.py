@@ -53,12 +53,12 @@ class Asked:
         task = TaskSpec(name=name, args=plain(args), template=self.template, limit=self.limit)
         return load_bench(BenchSpec(task=task, max_tokens=self.max_tokens, **fields), data_dir=self.data)
 
-    def policy(self, model: str) -> "Policy":
-        """The model in question."""
+    def policy(self, model: str, revision: str | None) -> "Policy":
+        """A model by directory or hub id."""
         from spurious.policy import load, prepare_process
 
         prepare_process()
-        return load(model, revision=self.revision, dtype=self.dtype)
+        return load(model, revision=revision, dtype=self.dtype)
 
     def document(self, model: str, task: "Task", result: Any) -> str:
         """All numbers as JSON."""
@@ -106,7 +106,7 @@ def prompts(
     from spurious.progress import on_terminal
 
     spec, task = asked.bench(asked.task, asked.task_args, k=samples.k, temperature=samples.temperature)
-    policy = asked.policy(model)
+    policy = asked.policy(model, asked.revision)
     with on_terminal() as progress:
         result = ask(policy, spec, task, asked.seed, templates=try_, progress=progress)
     if asked.json_:
@@ -152,7 +152,7 @@ def prefix(
     from spurious.tasks.prompts import PYTHON_PREFIX
 
     spec, task = asked.bench(asked.task, asked.task_args, k=samples.k, temperature=samples.temperature)
-    policy = asked.policy(model)
+    policy = asked.policy(model, asked.revision)
     with on_terminal() as progress:
         result = ask(policy, spec, task, asked.seed, prefixes=prefix or (PYTHON_PREFIX,), progress=progress)
     if asked.json_:
@@ -172,7 +172,7 @@ def perturb(model: str, *, asked: Asked, samples: Samples = Samples()) -> None:
     from spurious.progress import on_terminal
 
     spec, task = asked.bench(asked.task, asked.task_args, k=samples.k, temperature=samples.temperature)
-    policy = asked.policy(model)
+    policy = asked.policy(model, asked.revision)
     with on_terminal() as progress:
         result = ask(policy, spec, task, asked.seed, progress=progress)
     if asked.json_:
@@ -201,7 +201,7 @@ def renarrate(model: str, *, asked: Asked, samples: Samples = Samples(), pairs: 
 
     spec, task = asked.bench(asked.task, asked.task_args, k=samples.k, temperature=samples.temperature)
     reworded = read_pairs(pairs, task.problems) if pairs else None
-    policy = asked.policy(model)
+    policy = asked.policy(model, asked.revision)
     with on_terminal() as progress:
         result = ask(policy, spec, task, asked.seed, pairs=reworded, progress=progress)
     if asked.json_:
@@ -224,6 +224,8 @@ def contamination(
     clean_args: Annotated[Arguments | None, Parameter(name="--clean.args")] = None,
     fraction: Annotated[tuple[float, ...], Parameter(negative="")] = (),
     twins: int = 8,
+    reference: str | None = None,
+    reference_revision: str | None = None,
     dummy: str = "?",
 ) -> None:
     """Ask whether the model knows questions by heart: partial prompts, log-probabilities, answers without questions.
@@ -234,6 +236,8 @@ def contamination(
         clean_args: Parameters of that task.
         fraction: How much of each question is given to be completed; repeat for more; 0.4, 0.6 and 0.8 unless given.
         twins: Copies with other numbers that each question is held against.
+        reference: A model that cannot have read the questions, such as an earlier checkpoint, to compare with.
+        reference_revision: A commit, tag or branch of that model on the hub.
         dummy: What is asked instead of the question, to see what the answer alone gives away.
     """
     from spurious.probes.contamination import FRACTIONS, Settings, Subset
@@ -246,9 +250,10 @@ def contamination(
     if clean is not None:
         clean_spec, clean_task = asked.bench(clean, clean_args)
         others = Subset(clean_spec.task, clean_task)
-    policy = asked.policy(model)
+    policy = asked.policy(model, asked.revision)
+    other = asked.policy(reference, reference_revision) if reference else None
     with on_terminal() as progress:
-        result = ask(policy, suspected, others, asked.seed, settings, progress=progress)
+        result = ask(policy, suspected, others, asked.seed, settings, reference=other, progress=progress)
     if asked.json_:
         print(asked.document(model, task, result))
         return
@@ -274,7 +279,7 @@ def contamination(
 
 def shown(name: str, one: "Level") -> str:
     """A mean with its 95 % interval: shares in percent, log-probabilities and lengths as they are."""
-    plain_number = name == "tokens" or name == "twins" or "logprob" in name
+    plain_number = name in ("tokens", "twins", "reference") or "logprob" in name
     numbers = [f"{value:.2f}" if plain_number else percent(value) for value in (one.mean, *(one.interval or ()))]
     return numbers[0] + (f" [{numbers[1]}, {numbers[2]}]" if one.interval else "")
 
@@ -283,7 +288,7 @@ def shift_table(head: str, shifts: "Sequence[Shift]") -> str:
     """Before, after and the paired change of every metric."""
     return columns(
         {
-            head: shift.name,
+            head: shift.name if shift.name.isprintable() else repr(shift.name),
             "of": shift.metric,
             "before": shown(shift.metric, shift.change.before),
             "after": shown(shift.metric, shift.change.after),

@@ -1,10 +1,11 @@
-r"""Does a model know these questions by heart? Wu et al. 2025 (arXiv 2507.10532), and two more sensitive measures.
+r"""Does a model know these questions by heart? Wu et al. 2025 (arXiv 2507.10532), and more sensitive measures.
 
 * Partial-prompt completion: the first 40, 60, 80 % of a question, no template, greedy: does the rest come out word for
   word, how much of it in order (ROUGE-L), and is the answer right though a part of the question is missing.
 * The log-probability of the rest, instead of whether it is the single most likely one.
 * The question against its twins, the same question with other numbers: what a model prefers in the question it has
   read, it does not prefer for its words, its length or its difficulty.
+* The question against a reference, a model that cannot have read it: what both find easy cancels. The most sensitive.
 * The answer without the question: what the true answer's log-probability, and the greedy answer's accuracy, are when
   there is only a dummy to answer.
 
@@ -96,6 +97,7 @@ def contamination(
     seed: int,
     settings: Settings = Settings(),
     *,
+    reference: Policy | None = None,
     progress: Progress = quiet,
 ) -> ContaminationResult:
     """Probe problems that may have leaked and, where there are some, problems like them that cannot have.
@@ -106,6 +108,7 @@ def contamination(
         clean: Problems to compare with.
         seed: Of the twins' numbers.
         settings: What is asked.
+        reference: A model that has not read the suspected problems, such as an earlier checkpoint.
         progress: Told of every measure.
 
     Raises:
@@ -115,7 +118,7 @@ def contamination(
     for word, subset in sets.items():
         if len(subset.task.problems) < 2:
             raise InputError(f"{word} problems: an interval takes two or more, there is {len(subset.task.problems)}")
-    values = {word: _values(policy, subset, seed, settings, word, progress) for word, subset in sets.items()}
+    values = {word: _values(policy, reference, subset, seed, settings, word, progress) for word, subset in sets.items()}
     return ContaminationResult(
         n_suspected=len(suspected.task.problems),
         n_clean=len(clean.task.problems) if clean else 0,
@@ -136,7 +139,13 @@ def _measures(suspected: Values, clean: Values | None) -> tuple[Measure, ...]:
 
 
 def _values(
-    policy: Policy, subset: Subset, seed: int, settings: Settings, word: str, progress: Progress
+    policy: Policy,
+    reference: Policy | None,
+    subset: Subset,
+    seed: int,
+    settings: Settings,
+    word: str,
+    progress: Progress,
 ) -> dict[str, NDArray[np.float64]]:
     """Every measure of one set of problems."""
     task = subset.task
@@ -149,6 +158,9 @@ def _values(
         found |= _completions(policy, task, readings, own, fraction, settings.max_tokens)
         progress(f"{word} problems", done, stages, "")
     found |= _against_twins(policy, readings, own, template, seed, settings.twins)
+    if reference is not None:
+        theirs = token_logprobs(reference, [read(reference, problem, template) for problem in task.problems])
+        found["reference"] = np.array([mine.sum() - other.sum() for mine, other in zip(own, theirs, strict=True)])
     progress(f"{word} problems", stages - 1, stages, "")
     found |= _answers(policy, subset, settings)
     progress(f"{word} problems", stages, stages, "")
