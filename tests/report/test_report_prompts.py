@@ -7,7 +7,9 @@ import pytest
 from report_store import BASE, DECLARED, PROBLEMS
 
 from spurious.report import Outcome, answer, render
+from spurious.report.bases import BASE as USUAL
 from spurious.report.effects import levels
+from spurious.report.grades import grade_mix
 from spurious.report.palette import arm_styles
 from spurious.report.words import NO_PROMPT, caveats, references
 
@@ -77,3 +79,38 @@ def test_no_prompt_is_best_where_more_is_not_better(tried):
     other = replace(tried, declared=shorter)
     assert answer(other).references == ()
     assert not any(NO_PROMPT in note for note in caveats(other, answer(other)))
+
+
+@pytest.fixture
+def differently_asked(material):
+    """The arm without clipping is asked with a template of its own, under which nothing is solved before training."""
+    arm = "random, no clip"
+    runs = {cell.run for cell in material.cells if cell.arm == arm}
+    manifests = {
+        run: {**manifest, "spec": {**manifest["spec"], "benches": [{"task": {"name": "chain", "template": "lipsum"}}]}}
+        if run in runs
+        else manifest
+        for run, manifest in material.manifests.items()
+    }
+    fails = (pl.col("arm") == arm) & (pl.col("step") == 0)
+    evals = material.evals.with_columns(pl.when(fails).then(pl.lit("wrong")).otherwise("grade").alias("grade"))
+    pairs = (("ground truth", "random"), (arm, "random"))
+    return replace(material, declared=replace(DECLARED, pairs=pairs), manifests=manifests, evals=evals)
+
+
+def test_an_arm_that_is_asked_differently_has_a_base_of_its_own(differently_asked):
+    found = answer(differently_asked)
+    means = {(level.model, level.arm): level.mean for level in found.levels}
+    assert means["good-code", USUAL] == BASE["good-code"] / PROBLEMS
+    assert means["good-code", "base, lipsum"] == 0.0
+    starts = {(one.model, one.treatment): one.base.arm for one in found.effects}
+    assert starts["good-code", "ground truth"] == USUAL
+    assert starts["good-code", "random, no clip"] == "base, lipsum"
+    assert found.bases["random"] == USUAL
+    names = grade_mix(differently_asked, "good-code").table["arm"].to_list()
+    assert names[:2] == [USUAL, "base, lipsum"]
+    assert "base, lipsum" in render(differently_asked)
+
+
+def test_arms_that_are_asked_alike_share_one_base(material):
+    assert set(answer(material).bases.values()) == {USUAL}

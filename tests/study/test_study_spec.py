@@ -156,3 +156,21 @@ def test_a_model_brings_its_own_stop_strings(small):
     assert [bench.stop for bench in stopped.benches] == [("<|im_end|>",)]
     assert [bench.stop for bench in plain.benches] == [()]
     assert spec.run_spec("coin", "base", 0, "there").model == "there"
+
+
+def test_an_arm_s_own_template_is_for_training_and_every_benchmark(small):
+    benches = [{"task": "chain", "max_tokens": 8}, {"task": {"name": "chain", "template": "none"}, "name": "bare"}]
+    arms = {
+        "usual": {"role": "placebo", "reward": "random"},
+        "filler": {"role": "placebo", "reward": "random", "template": "lipsum"},
+    }
+    spec = resolve(small("m", arms=arms, benches=benches))
+    usual, filler = (spec.run_spec(arm, "organism", 0) for arm in arms)
+    assert (usual.task.template, [bench.task.template for bench in usual.benches]) == ("auto", ["auto", "none"])
+    assert (filler.task.template, [bench.task.template for bench in filler.benches]) == ("lipsum", ["lipsum"] * 2)
+    assert [bench.slug for bench in filler.benches] == [bench.slug for bench in usual.benches]
+    back = filler.model_copy(update={"task": usual.task, "benches": usual.benches})
+    assert back == usual
+    arms["filler"]["overrides"] = {"task": {"template": "none"}}
+    with pytest.raises(SpecError, match=r"arms\.filler: template and overrides\.task\.template"):
+        resolve(small("m", arms=arms, benches=benches))

@@ -10,11 +10,9 @@ from spurious.analysis import Comparison, Differences, Family, Outcomes, compare
 from spurious.analysis.elicitation import best_prompt
 from spurious.analysis.statistics import Estimate, effect
 from spurious.errors import DataError
+from spurious.report.bases import bases, starts
 from spurious.report.figure import listing, signed
 from spurious.report.material import Material, Outcome
-
-BASE = "base"
-"""How the model before training is called; its rows are those of step 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +97,8 @@ class Answer:
     family: Family | None
     gaps: tuple[str, ...]
     """Comparisons that could not be made in full, and why."""
+    bases: Mapping[str, str]
+    """Arm -> the name of the base among the levels that it started from."""
     references: tuple[Reference, ...] = ()
     """One a model that was tried with more than one prompt before training; only where more is better."""
 
@@ -111,6 +111,7 @@ def answer(material: Material) -> Answer | None:
     rows = material.evals.filter(pl.col("bench") == outcome.bench)
     if not rows.height:
         return None
+    named = bases(material)
     levels = {(level.model, level.arm): level for level in _levels(material, rows, outcome)}
     gaps: list[str] = []
     arms: dict[str, tuple[Outcomes, Outcomes]] = {}
@@ -133,7 +134,7 @@ def answer(material: Material) -> Answer | None:
             model,
             treatment,
             placebo,
-            levels.get((model, BASE)),
+            levels.get((model, named[treatment])),
             (_level(model, treatment, arms[name][0]), _level(model, placebo, arms[name][1])),
             family.comparisons[name],
             family.adjusted[name],
@@ -141,20 +142,22 @@ def answer(material: Material) -> Answer | None:
         for name, (model, treatment, placebo) in members.items()
         if family is not None
     )
-    references = tuple(_references(material.prompted, outcome, tuple(levels.values())))
-    return Answer(outcome, _unit(outcome, rows), tuple(levels.values()), effects, family, tuple(gaps), references)
+    shown = tuple(levels.values())
+    trained = [level for level in shown if level.arm not in named.values()]
+    references = tuple(_references(material.prompted, outcome, trained))
+    return Answer(outcome, _unit(outcome, rows), shown, effects, family, tuple(gaps), named, references)
 
 
 def gain_over_base(answer: Answer, model: str, arm: str) -> Comparison | None:
     """What the arm has gained since step 0 on the same problems; None where either is missing."""
     found = {(level.model, level.arm): level.outcomes for level in answer.levels}
-    both = found.get((model, arm)), found.get((model, BASE))
+    both = found.get((model, arm)), found.get((model, answer.bases[arm]))
     if both[0] is None or both[1] is None or both[0].problems != both[1].problems:
         return None
     return compare(_of_seeds(both[0], both[1].seeds), _of_seeds(both[1], both[0].seeds), seed=0)
 
 
-def _references(prompted: pl.DataFrame, outcome: Outcome, levels: Sequence[Level]) -> Iterator[Reference]:
+def _references(prompted: pl.DataFrame, outcome: Outcome, trained: Sequence[Level]) -> Iterator[Reference]:
     if not outcome.prompts_matter or not prompted.height:
         return
     for (model,), rows in prompted.partition_by("model", as_dict=True, maintain_order=True).items():
@@ -162,8 +165,7 @@ def _references(prompted: pl.DataFrame, outcome: Outcome, levels: Sequence[Level
         if best.tried < 2:
             continue
         untrained = read_outcomes(best.held_out, value=outcome.value, where=f"{best.name} on {model}")
-        trained = {one.arm: one.outcomes for one in levels if one.model == model and one.arm != BASE}
-        arms = {arm: _against_prompt(one, untrained) for arm, one in trained.items()}
+        arms = {one.arm: _against_prompt(one.outcomes, untrained) for one in trained if one.model == model}
         yield Reference(str(model), best.name, best.tried, float(untrained.means.mean()), arms)
 
 
@@ -178,8 +180,8 @@ def _against_prompt(trained: Outcomes, prompt: Outcomes) -> Comparison:
 def _levels(material: Material, rows: pl.DataFrame, outcome: Outcome) -> Iterator[Level]:
     for model in material.models:
         there = rows.filter(pl.col("model") == model)
-        start = there.filter(pl.col("step") == 0).unique(["seed", "problem_id", "copy", "sample"], keep="first")
-        parts = {BASE: start}
+        once = ["seed", "problem_id", "copy", "sample"]
+        parts = {base: start.unique(once, keep="first") for base, start in starts(material, there)}
         for arm in material.arms:
             mine = there.filter(pl.col("arm") == arm)
             last = pl.col("step").max().over("run") if outcome.step == "final" else pl.lit(outcome.step)

@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from spurious.analysis.statistics import Estimate
-from spurious.report.answer import BASE, Answer, Effect, Level, Reference
+from spurious.report.answer import Answer, Effect, Level, Reference
+from spurious.report.bases import BASE
 from spurious.report.figure import Figure, axis, layout, padded, plain, slug
 from spurious.report.palette import BASE as BASE_STYLE
 from spurious.report.palette import Style
@@ -81,7 +82,7 @@ def levels(answer: Answer, styles: Mapping[str, Style]) -> Iterator[Figure]:
         rows = [level for level in reversed(answer.levels) if level.model == model]
         data: list[dict[str, Any]] = []
         for place, level in enumerate(rows):
-            style = BASE_STYLE if level.arm == BASE else styles[level.arm]
+            style = styles.get(level.arm, BASE_STYLE)
             data += _level_row(answer, level, place, style)
         base = [level.mean for level in rows if level.arm == BASE]
         prompt = prompts.get(model)
@@ -168,7 +169,7 @@ def _level_row(answer: Answer, level: Level, place: int, style: Style) -> Iterat
         "textfont": {"size": 12, "color": "@ink"},
         "cliponaxis": False,
         "marker": {
-            "symbol": "circle" if level.arm == BASE else style.marker,
+            "symbol": "circle" if style is BASE_STYLE else style.marker,
             "size": 11,
             "color": style.ink,
             "line": {"width": 1.5, "color": "@card"},

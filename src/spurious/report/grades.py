@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import polars as pl
 
-from spurious.report.answer import BASE
+from spurious.report.bases import starts
 from spurious.report.figure import Figure, axis, layout, percent, plain, slug
 from spurious.report.material import Material
 from spurious.types import Status
@@ -50,7 +50,7 @@ def _of_evals(material: Material, model: str) -> dict[str, dict[str, float]]:
     if outcome is None or not material.evals.height:
         return {}
     rows = material.evals.filter((pl.col("bench") == outcome.bench) & (pl.col("model") == model))
-    parts = {BASE: rows.filter(pl.col("step") == 0)}
+    parts = dict(starts(material, rows))
     for arm in material.arms:
         mine = rows.filter(pl.col("arm") == arm)
         parts[arm] = mine.filter((pl.col("step") == pl.col("step").max().over("run")) & (pl.col("step") > 0))
@@ -66,7 +66,7 @@ def _of_training(material: Material, model: str) -> dict[str, dict[str, float]]:
     if any(name not in material.metrics.columns for name in columns):
         return {}
     rows = material.metrics.filter(pl.col("model") == model)
-    parts = {BASE: rows.filter(pl.col("step") == 0)}
+    parts = dict(starts(material, rows))
     for arm in material.arms:
         mine = rows.filter(pl.col("arm") == arm)
         parts[arm] = mine.filter(pl.col("step") == pl.col("step").max().over("run"))

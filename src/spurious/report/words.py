@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from spurious.analysis import Comparison, sign_of
 from spurious.analysis.verdicts import Sign
-from spurious.report.answer import BASE, Answer, Effect, Level, Reference, gain_over_base
+from spurious.report.answer import Answer, Effect, Level, Reference, gain_over_base
 from spurious.report.figure import listing
 from spurious.report.material import Material
 
@@ -67,7 +67,7 @@ def _clause(answer: Answer, effect: Effect) -> str:
 def _against_base(material: Material, answer: Answer) -> str:
     clauses = []
     for level in answer.levels:
-        gain = gain_over_base(answer, level.model, level.arm) if level.arm != BASE else None
+        gain = gain_over_base(answer, level.model, level.arm) if level.arm in answer.bases else None
         if gain is not None:
             unit = answer.unit
             interval = f"95 % interval {unit.interval(gain.interval)}" if gain.interval else "no interval"

@@ -52,11 +52,9 @@ def _benches(manifest: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], Ben
     """Each benchmark of a run, with what makes it comparable: weights, problems, sampling."""
     for fields in manifest["spec"]["benches"]:
         bench = BenchSpec.model_validate(fields)
-        inputs = manifest["inputs"]
-        yield (
-            (inputs["model"], inputs[f"bench/{bench.slug}"], bench.k, bench.sampling.model_dump_json()),
-            bench,
-        )
+        weights, problems = (manifest["inputs"].get(name) for name in ("model", f"bench/{bench.slug}"))
+        if weights and problems:
+            yield (weights, problems, bench.k, bench.sampling.model_dump_json()), bench
 
 
 def _words(bench: BenchSpec) -> str:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, fi
 
 from spurious.behaviors import BEHAVIORS, PRESENT
 from spurious.errors import SpecError
-from spurious.specs import BenchSpec, LabelSpec, RewardSpec, RunSpec, Spec
+from spurious.specs import BenchSpec, LabelSpec, RewardSpec, RunSpec, Spec, TaskSpec
 from spurious.store.tables import BEHAVIOR
 from spurious.types import Extraction
 
@@ -87,6 +87,8 @@ class ArmSpec(Spec):
     reward: RewardSpec
     label: LabelSpec = LabelSpec()
     """Where a label reads votes, `own` in the place of a table means those of the model that is trained."""
+    template: str | None = None
+    """How this arm is asked, in training and on every benchmark, whatever the base and the benchmarks say."""
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Fields of the base that this arm changes, such as `{grpo: {clip_high: null}}`."""
 
@@ -198,7 +200,7 @@ class StudySpec(Spec):
             **{"reward": chosen.reward, "label": chosen.label},
         }
         try:
-            return _stopped(RunSpec.model_validate(fields), asked.stop)
+            return _stopped(_asked(RunSpec.model_validate(fields), chosen.template), asked.stop)
         except ValidationError as error:
             raise SpecError(_complaints(error, partial(_origin, self, arm))) from error
 
@@ -213,6 +215,10 @@ class StudySpec(Spec):
                     raise ValueError(f"{where}.{name}: said by the study's models, seeds and benches")
                 if name in _ARM_SAYS:
                     raise ValueError(f"{where}.{name}: said by the arm itself")
+        for name, asked in self.arms.items():
+            task = asked.overrides.get("task")
+            if asked.template is not None and isinstance(task, Mapping) and "template" in task:
+                raise ValueError(f"arms.{name}: template and overrides.task.template both say how it is asked")
         twice = [seed for seed in self.seeds if self.seeds.count(seed) > 1]
         if twice:
             raise ValueError(f"seeds: {twice[0]} is there twice")
@@ -278,6 +284,18 @@ def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
             value = merged(old, value)
         result[name] = value
     return result
+
+
+def _asked(run: RunSpec, template: str | None) -> RunSpec:
+    """The run with its problems and its benchmarks asked with an arm's own template, if it has one."""
+    if template is None:
+        return run
+
+    def asked(task: TaskSpec) -> TaskSpec:
+        return task.model_copy(update={"template": template})
+
+    benches = tuple(bench.model_copy(update={"task": asked(bench.task)}) for bench in run.benches)
+    return run.model_copy(update={"task": asked(run.task), "benches": benches})
 
 
 def _stopped(run: RunSpec, stop: tuple[str, ...]) -> RunSpec:
