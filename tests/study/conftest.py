@@ -1,5 +1,7 @@
 """Small studies on an untrained organism."""
 
+from copy import deepcopy
+
 import pytest
 
 SMALL = {
@@ -16,7 +18,7 @@ def fields(model, **changes):
         "name": "small",
         "question": "Does a coin help?",
         "expectation": "It does not.",
-        "base": SMALL,
+        "base": deepcopy(SMALL),
         "benches": [{"task": {"chain": {"steps": 1, "size": 4}}, "max_tokens": 8}],
         "arms": {
             "truth": {"role": "treatment", "reward": "ground_truth"},

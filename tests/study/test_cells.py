@@ -6,7 +6,7 @@ import pytest
 
 from spurious.errors import InputError, StoreError
 from spurious.store.state import find_run
-from spurious.study.cells import distinct, expand, origins
+from spurious.study.cells import distinct, expand, starts
 from spurious.study.plan import plan_studies, shared_runs
 from spurious.study.spec import resolve
 
@@ -75,7 +75,7 @@ def test_an_organism_that_is_not_built_leaves_the_run_without_a_name(small, orga
 
 def test_the_place_of_an_organism_may_not_be_taken(small, organism_dir, tmp_path):
     study = resolve(small(organism_dir, models={"good": {"organism": "good-code"}}))
-    place = Path(origins(study, tmp_path)["good"].source)
+    place = Path(starts(study, tmp_path)["good"].source)
     place.mkdir(parents=True)
     (place / "something").touch()
     with pytest.raises(StoreError, match="not an organism"):

@@ -10,6 +10,7 @@ import pytest
 
 from spurious.cli.study import _plan_text
 from spurious.errors import SpecError
+from spurious.store import model_digest, read_manifest
 from spurious.study import open_study
 from spurious.study.cells import distinct, expand
 from spurious.study.child import _TASKS
@@ -67,7 +68,7 @@ def test_votes_are_named_by_all_that_decides_them_and_by_nothing_else(voted, tmp
     same = [
         table(),
         table(name="other", seeds=[7]),
-        table(base={"steps": 5, "sampling": {"max_tokens": 9}}),
+        table(base={"steps": 5, "sampling": {"max_tokens": 9}, "sampling_rows": 64}),
         table(base={"task": {"name": "chain", "args": {"steps": 1, "size": 48}, "template": "organism"}}),
         table(votes={**VOTES, "temperature": 1.0}),
     ]
@@ -116,6 +117,52 @@ def test_a_label_is_checked_before_its_votes_are_there(voted, tmp_path, label, w
 def test_settings_of_votes_are_checked(voted, wrong):
     with pytest.raises(SpecError, match=f"votes.{next(iter(wrong))}"):
         resolve(voted(votes=wrong))
+
+
+TUNED = {"reward": "random", "steps": 2, "seed": 1, "grpo": {"lr": 1e-3}}
+
+
+def test_a_model_that_is_trained_first_is_one_run_for_every_study_and_seed(voted, organism_dir, tmp_path):
+    def trained(**changes):
+        fields = voted(models={"tuned": {"source": str(organism_dir), "after": {**TUNED, **changes.pop("after", {})}}})
+        planned = expand(resolve({**fields, **changes}), tmp_path)
+        return {made.key: made for one in planned for made in one.first if not made.first}
+
+    ((key, made),) = trained().items()
+    assert made.title == "model tuned, 2 steps of random, seed 1"
+    assert made.spec.benches == ()
+    assert (made.spec.grpo.lr, made.spec.grpo.group_size) == (1e-3, 4)
+    bench = {"task": {"chain": {"steps": 1, "size": 3}}, "max_tokens": 9, "name": "chain"}
+    assert list(trained(name="other", seeds=[5], benches=[bench])) == [key]
+    assert list(trained(after={"seed": 2})) != [key]
+
+
+def test_what_is_made_first_waits_for_what_it_is_made_of(voted, tmp_path):
+    after = {**TUNED, "reward": "ground_truth", "label": {"majority": {"votes": "own"}}}
+    study = resolve(voted(models={"tuned": {"organism": "good-code", "after": after}}, seeds=1))
+    by_arm = {one.cell.arm: one.cell.first for one in expand(study, tmp_path)}
+    votes = "votes of tuned, 32 on each of 48 problems"
+    trained = ("organism tuned", votes, "model tuned, 2 steps of ground_truth, seed 1")
+    assert by_arm["coin"] == trained
+    assert by_arm["majority vote"] == (*trained, votes)
+
+
+@pytest.mark.slow
+def test_a_model_is_trained_first_and_runs_start_from_its_last_checkpoint(small, organism_dir, tmp_path):
+    models = {"plain": str(organism_dir), "tuned": {"source": str(organism_dir), "after": TUNED}}
+    arms = {"coin": ARMS["coin"]}
+    study, store = resolve(small(organism_dir, models=models, arms=arms, seeds=1)), tmp_path / "store"
+    assert run_study(study, store).complete
+    (made,) = store.glob("*--s1--*")
+    plain, tuned = open_study(folder(store, study.name)).cells
+    assert (plain.state, tuned.state) == ("done", "done")
+    manifest = read_manifest(tuned.directory)
+    assert manifest["spec"]["model"] == str(made / "checkpoints" / "000002")
+    assert manifest["inputs"]["model"] == model_digest(manifest["spec"]["model"]) != model_digest(str(organism_dir))
+    assert f"--{made.name[-8:]}-000002--" in tuned.directory.name
+    assert open_study(folder(store, study.name)).source("tuned") == manifest["spec"]["model"]
+    (plan,) = plan_studies([study], store)
+    assert (plan.done, plan.owed, plan.first) == (2, 0, {})
 
 
 class Said(Watch):

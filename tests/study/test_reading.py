@@ -14,9 +14,10 @@ from spurious.store.state import is_locked, run_state
 from spurious.study import open_study
 from spurious.study.cells import expand
 from spurious.study.costs import Costs
+from spurious.study.parts import METRICS
 from spurious.study.plan import plan_studies
 from spurious.study.record import Failure, clear_failure, declarations, folder, read_study, write_failure, write_study
-from spurious.study.spec import METRICS, resolve
+from spurious.study.spec import resolve
 
 IDENTITY = Identity("aaaaaaaa", {"seed": 0, "steps": 4}, {"model": "1"}, {})
 
@@ -146,12 +147,12 @@ def test_finished_runs_tell_what_others_will_cost(done, small, organism_dir):
     planned = expand(study, store)
     seconds = run_state(planned[0].cell.directory).seconds
     costs = Costs(store)
-    assert costs.run(planned[3]) == seconds  # the same arm with another seed
+    assert costs.run(planned[3].identity) == seconds  # the same arm with another seed
     arm_unseen = small(organism_dir, arms={"new": {"role": "control", "reward": "format"}})
-    assert costs.run(expand(resolve(arm_unseen), store)[0]) is not None
+    assert costs.run(expand(resolve(arm_unseen), store)[0].identity) is not None
     longer = small(organism_dir)
     longer["base"] = {**longer["base"], "steps": 9}
-    assert costs.run(expand(resolve(longer), store)[0]) is None
+    assert costs.run(expand(resolve(longer), store)[0].identity) is None
     (plan,) = plan_studies([study], store)
     assert (plan.runs, plan.done, plan.owed) == (4, 2, 2)
     assert plan.seconds is not None

@@ -68,6 +68,17 @@ def test_an_arm_changes_only_what_it_says(small):
         ({"arms": {"two\nlines": {"role": "control", "reward": "random"}}}, ["one line"]),
         ({"models": {"m": {}}}, ["models.m", "organism"]),
         ({"models": {"m": {"organism": "good-code", "revision": "1"}}}, ["revision"]),
+        ({"models": {"m": {"source": "m", "after": {"steps": 3}}}}, ["models.m", "after.reward"]),
+        ({"models": {"m": {"source": "m", "after": {"reward": "random", "seed": -1}}}}, ["models.m.after.seed"]),
+        ({"models": {"m": {"source": "m", "after": {"reward": "random", "steps": 0}}}}, ["models.m.after.steps"]),
+        (
+            {"models": {"m": {"source": "m", "after": {"reward": "random", "grpo": {"x": 1}}}}},
+            ["models.m.after.grpo.x"],
+        ),
+        (
+            {"models": {"m": {"source": "m", "after": {"reward": "random", "benches": []}}}},
+            ["models.m", "after.benches"],
+        ),
         ({"seeds": 0}, ["seeds"]),
         ({"seeds": [1, 1]}, ["seeds", "twice"]),
         ({"primary": "accuracy at the end"}, ["primary", "METRIC@STEP on BENCH"]),

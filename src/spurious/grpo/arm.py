@@ -41,7 +41,7 @@ class Arm:
     def directory_name(self) -> str:
         """`<arm>--<model>--s<seed>--<fingerprint>`, for people; the fingerprint is what tells runs apart."""
         label = "" if self.spec.label.name == "true" else f"-on-{self.spec.label.name}"
-        model = PurePath(self.spec.model).name
+        model = _model_name(PurePath(self.spec.model))
         return f"{self.reward.name}{label}--{model}--s{self.spec.seed}--{self.identity.fingerprint}"
 
     def problems(self, step: int) -> list[Problem]:
@@ -52,6 +52,13 @@ class Arm:
         size, first = len(self.kept), step * self.spec.grpo.prompts_per_rollout
         places = range(first, first + self.spec.grpo.prompts_per_rollout)
         return [self.kept[_order(self.spec.seed, place // size, size)[place % size]] for place in places]
+
+
+def _model_name(model: PurePath) -> str:
+    """A model's own name; that of a run's checkpoint is the run's fingerprint and the step."""
+    if model.parent.name != "checkpoints":
+        return model.name
+    return f"{model.parent.parent.name.rpartition('--')[2]}-{model.name}"
 
 
 @lru_cache(maxsize=4)

@@ -221,7 +221,7 @@ def _form(study: Study, data_dir: Path | None) -> Flag:
     name = "paid for form alone"
     cells = [cell for cell in study.cells if cell.arm == AUDITED and cell.seed == study.spec.seeds[0]]
     cell = cells[0]
-    spec = study.spec.run_spec(AUDITED, cell.model, cell.seed, study.source(cell.model))
+    spec = study.spec.run_spec(AUDITED, cell.model, cell.seed, study.source(cell.model, data_dir))
     problems = {problem.id: problem for problem in prepare(spec, Inputs(data_dir), {}).kept}
     ordered = study.rollouts(arms=[AUDITED], steps=[0]).filter(pl.col("seed") == cell.seed).sort("sample")
     groups = [

@@ -11,8 +11,9 @@ from spurious.specs import BenchSpec, LabelSpec, RunSpec
 from spurious.store import Identity
 from spurious.store.fingerprint import digest
 from spurious.store.state import State, find_run
-from spurious.study.made import Ballot, Made, Origin, find_organism, find_votes
-from spurious.study.spec import Role, StudySpec, VotesSpec
+from spurious.study.made import Ballot, Made, Origin, Trained, find_organism, find_votes
+from spurious.study.parts import Role, VotesSpec
+from spurious.study.spec import StudySpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ OWN = "own"
 """In the place of a table of votes: those of the very model that is trained."""
 
 
-def origins(study: StudySpec, store: Path) -> dict[str, Origin]:
-    """The study's models by name: where they are, and what has to be made before.
+def starts(study: StudySpec, store: Path) -> dict[str, Origin]:
+    """Where the study's models come from, by name, before the training that some of them have first.
 
     Raises:
         InputError: a recipe is unknown or wrong, or an organism's place is taken.
@@ -75,14 +76,46 @@ def origins(study: StudySpec, store: Path) -> dict[str, Origin]:
     }
 
 
-def expand(study: StudySpec, store: Path, data_dir: Path | None = None) -> list[Planned]:
+def origins(study: StudySpec, store: Path, sources: Inputs) -> dict[str, Origin]:
+    """The study's models by name: what runs start from, and what has to be made before.
+
+    Raises:
+        InputError: a recipe is unknown or wrong, an organism's place is taken, or training that comes first cannot be
+            run.
+    """
+    return {
+        name: _trained(study, start, store, sources) if study.models[name].after else start
+        for name, start in starts(study, store).items()
+    }
+
+
+def _trained(study: StudySpec, start: Origin, store: Path, sources: Inputs) -> Origin:
+    """The model that training from `start` ends with."""
+    try:
+        spec, first = _with_votes(study.run_before(start.model, start.source), study.votes, start, store, sources)
+        identity, directory = _settle(spec, first, store, sources)
+    except InputError as error:
+        raise type(error)(f"study {study.name}, model {start.model!r}: {error}") from error
+    trained = Trained(start.model, spec, identity, directory or store / identity.fingerprint, first)
+    return Origin(start.model, str(trained.checkpoint), None, first if trained.there else (*first, trained))
+
+
+def expand(
+    study: StudySpec, store: Path, data_dir: Path | None = None, *, sources: Inputs | None = None
+) -> list[Planned]:
     """Every cell of the study: seed by seed, so that pairs are complete early.
+
+    Args:
+        study: what is expanded.
+        store: where runs, and what is made before them, are looked for.
+        data_dir: local copies of data sets, instead of the hub.
+        sources: what was read for other studies already, in place of `data_dir`.
 
     Raises:
         InputError: an arm cannot be run, or an organism's place is taken; the message names what, and the field or row.
     """
-    models = origins(study, store)
-    sources = Inputs(data_dir)
+    sources = sources or Inputs(data_dir)
+    models = origins(study, store, sources)
     return [
         _planned(study, arm, models[model], seed, store, sources)
         for seed in study.seeds
@@ -96,19 +129,24 @@ def _planned(study: StudySpec, arm: str, origin: Origin, seed: int, store: Path,
     try:
         spec = study.run_spec(arm, origin.model, seed, origin.source)
         spec, first = _with_votes(spec, study.votes, origin, store, sources)
-        if first:
-            cell = replace(cell, first=tuple(one.title for one in first))
-            return Planned(cell, spec, _provisional(spec, sources), first)
-        prepared = prepare(spec, sources, {})
+        identity, directory = _settle(spec, first, store, sources)
     except NoLabelError as error:
         if study.arms[arm].label.args.get("votes") != OWN:
             raise _named(error, study, cell) from error
         return Planned(replace(cell, state="failed", error=str(error)), spec, _provisional(spec, sources))
     except InputError as error:
         raise _named(error, study, cell) from error
-    fingerprint = prepared.identity.fingerprint
-    directory = find_run(store, fingerprint) or store / prepared.directory_name
-    return Planned(replace(cell, fingerprint=fingerprint, directory=directory), spec, prepared.identity)
+    if directory is None:
+        return Planned(replace(cell, first=tuple(one.title for one in first)), spec, identity, first)
+    return Planned(replace(cell, fingerprint=identity.fingerprint, directory=directory), spec, identity)
+
+
+def _settle(spec: RunSpec, first: tuple[Made, ...], store: Path, sources: Inputs) -> tuple[Identity, Path | None]:
+    """What a run is and where it is or will be; provisional and nowhere while it needs what is not made."""
+    if first:
+        return _provisional(spec, sources), None
+    prepared = prepare(spec, sources, {})
+    return prepared.identity, find_run(store, prepared.identity.fingerprint) or store / prepared.directory_name
 
 
 def _with_votes(
@@ -126,7 +164,7 @@ def _with_votes(
         max_tokens=settings.max_tokens or spec.sampling.max_tokens,
         stop=spec.sampling.stop,
     )
-    ballot = Ballot(bench=bench, extraction=settings.extraction, dtype=spec.dtype)
+    ballot = Ballot(bench=bench, extraction=settings.extraction, dtype=spec.dtype, rows=spec.sampling_rows)
     model = sources.model_digest(origin.source, origin.revision)
     votes = find_votes(origin, ballot, task.digest, len(task.problems), model, store)
     label = spec.label.model_copy(update={"args": {**spec.label.args, "votes": str(votes.table)}})

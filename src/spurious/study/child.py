@@ -132,7 +132,7 @@ def _votes(request: dict[str, Any], report: Report) -> None:
         started = time.monotonic()
         process = prepare_process()
         policy = load(request["model"], revision=request["revision"], dtype=ballot.dtype)
-        bench, sampler = open_bench(ballot.bench, task, policy), TorchSampler(policy)
+        bench, sampler = open_bench(ballot.bench, task, policy), TorchSampler(policy, max_rows=ballot.rows)
         labels = vote(sampler, bench, table, model=model, extraction=ballot.extraction, progress=progress)
         facts = {
             "model": {"source": request["model"], "revision": request["revision"], "digest": model},

@@ -8,18 +8,19 @@ from statistics import fmean
 from typing import Any
 
 from spurious.specs import RunSpec
-from spurious.store import read_manifest
+from spurious.store import Identity, read_manifest
 from spurious.store.fingerprint import digest
 from spurious.store.state import run_state
 from spurious.study.cells import Planned
-from spurious.study.made import Made, Organism
+from spurious.study.made import Made, Organism, Trained, Votes
 
 _NOT_COST = {"model", "revision", "seed", "save_every"}
 _ARM = {"reward", "label"}
+_BENCHES = {"benches", "eval_every"}
 
 
 class Costs:
-    """Seconds by kind of run: first the same arm on the same model, then any arm on it, then any model."""
+    """Seconds by kind of run: first the same arm on the same model, then any arm on it, any model, any benchmarks."""
 
     def __init__(self, store: Path) -> None:
         """Read the finished runs, the organisms and the votes of a store."""
@@ -39,36 +40,39 @@ class Costs:
             if votes["whole"]:
                 self._made[votes["kind"]].append(float(votes["seconds"]))
 
-    def run(self, planned: Planned) -> float | None:
+    def run(self, identity: Identity) -> float | None:
         """Mean seconds of the finished runs that are most like this one."""
-        for kind in _kinds(planned.identity.spec, planned.identity.inputs):
+        for kind in _kinds(identity.spec, identity.inputs):
             if kind in self._known:
                 return fmean(self._known[kind])
         return None
 
     def made(self, made: Made) -> float | None:
         """Mean seconds that things like this took to make."""
+        if isinstance(made, Trained):
+            return self.run(made.identity)
         known = self._made.get(_made_kind(made))
         return fmean(known) if known else None
 
-    def learn(self, planned: Planned, seconds: float) -> None:
-        """Add a run that has just been finished."""
-        self._add(planned.identity.spec, planned.identity.inputs, seconds)
-
-    def learn_made(self, made: Made, seconds: float) -> None:
-        """Add a thing that has just been made, by one process."""
-        self._made[_made_kind(made)].append(seconds)
+    def learn(self, work: Made | Planned, seconds: float) -> None:
+        """Add a run, or a thing that is made before runs, which one process has just finished."""
+        if isinstance(work, Planned | Trained):
+            self._add(work.identity.spec, work.identity.inputs, seconds)
+        else:
+            self._made[_made_kind(work)].append(seconds)
 
     def _add(self, spec: Mapping[str, Any], inputs: Mapping[str, str], seconds: float) -> None:
         for kind in _kinds(spec, inputs):
             self._known[kind].append(seconds)
 
 
-def _made_kind(made: Made) -> str:
+def _made_kind(made: Organism | Votes) -> str:
     return "organism" if isinstance(made, Organism) else made.kind
 
 
-def _kinds(spec: Mapping[str, Any], inputs: Mapping[str, str]) -> tuple[str, str, str]:
+def _kinds(spec: Mapping[str, Any], inputs: Mapping[str, str]) -> tuple[str, ...]:
     fields = {name: value for name, value in spec.items() if name not in _NOT_COST}
     any_arm = {name: value for name, value in fields.items() if name not in _ARM}
-    return digest([fields, inputs["model"]]), digest([any_arm, inputs["model"]]), digest([any_arm])
+    any_bench = {name: value for name, value in any_arm.items() if name not in _BENCHES}
+    model = inputs["model"]
+    return digest([fields, model]), digest([any_arm, model]), digest([any_arm]), digest([any_bench])

@@ -22,7 +22,7 @@ from spurious.store.state import is_locked, run_state
 from spurious.study.cells import Planned, distinct, expand
 from spurious.study.child import disk_full
 from spurious.study.costs import Costs
-from spurious.study.made import Made
+from spurious.study.made import Made, Trained, run_request
 from spurious.study.record import Failure, clear_failure, log_path, write_failure, write_study
 from spurious.study.spec import StudySpec
 from spurious.study.worker import Worker
@@ -48,6 +48,13 @@ class Job:
     def title(self) -> str:
         """The job in words."""
         return self.work.cell.title if isinstance(self.work, Planned) else self.work.title
+
+    @property
+    def directory(self) -> Path | None:
+        """Of the run that it is, where it is one."""
+        if isinstance(self.work, Planned):
+            return self.work.cell.directory
+        return self.work.directory if isinstance(self.work, Trained) else None
 
 
 @dataclass
@@ -194,7 +201,7 @@ class _Launch:
             self.queue.clear()
         while self.queue and len(self.running) < self.jobs:
             job = self.queue.popleft()
-            if isinstance(job.work, Planned) and job.work.cell.directory and is_locked(job.work.cell.directory):
+            if job.directory and is_locked(job.directory):
                 self._leave(job)
                 continue
             clear_failure(self.store, self.study.name, job.key)
@@ -204,18 +211,10 @@ class _Launch:
             self._show()
 
     def _request(self, work: Made | Planned) -> dict[str, Any]:
-        data = str(self.data_dir) if self.data_dir else None
-        if not isinstance(work, Planned):
-            return {**work.request(), "data": data}
-        there = work.cell.directory if work.cell.directory and work.cell.directory.exists() else None
-        return {
-            "do": "run",
-            "spec": work.spec.model_dump(mode="json"),
-            "fingerprint": work.identity.fingerprint,
-            "directory": str(there) if there else None,
-            "store": str(self.store),
-            "data": data,
-        }
+        where = {"store": str(self.store), "data": str(self.data_dir) if self.data_dir else None}
+        if isinstance(work, Planned):
+            return run_request(work.spec, work.identity, work.cell.directory) | where
+        return work.request() | where
 
     def _listen(self, selector: selectors.BaseSelector) -> None:
         """Wait for news of any process; a process whose pipe has ended has ended itself."""
@@ -234,13 +233,12 @@ class _Launch:
 
     def _look_elsewhere(self) -> None:
         for job in list(self.elsewhere):
-            assert isinstance(job.work, Planned)
-            assert job.work.cell.directory is not None
-            state = run_state(job.work.cell.directory).state
+            assert job.directory is not None
+            state = run_state(job.directory).state
             if state != "running":
                 self.elsewhere.remove(job)
             if state == "done":
-                self.outcome.done += 1
+                self._there(job)
             elif state != "running":
                 self.queue.append(job)
 
@@ -263,13 +261,16 @@ class _Launch:
         first_log = log_path(self.store, self.study.name, job.key)
         if first_log.stat().st_size == 0:
             first_log.unlink()
+        if worker.first == 0 or not job.directory:
+            self.costs.learn(job.work, worker.seconds)
+        self._there(job)
+
+    def _there(self, job: Job) -> None:
+        """Count a run that is complete now; what waited for a thing that is made now can start."""
         if isinstance(job.work, Planned):
             self.outcome.done += 1
-            if worker.first == 0:
-                self.costs.learn(job.work, worker.seconds)
-            return
-        self.costs.learn_made(job.work, worker.seconds)
-        self._plan()
+        else:
+            self._plan()
 
     def _leave(self, job: Job) -> None:
         """Wait for a run that another process is writing."""
@@ -305,7 +306,7 @@ class _Launch:
         return max(*known, sum(known) / min(self.jobs, len(known)), 0.0)
 
     def _cost(self, work: Made | Planned) -> float | None:
-        return self.costs.run(work) if isinstance(work, Planned) else self.costs.made(work)
+        return self.costs.run(work.identity) if isinstance(work, Planned) else self.costs.made(work)
 
 
 def _stop(workers: Collection[Worker]) -> None:

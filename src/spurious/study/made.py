@@ -1,4 +1,4 @@
-"""What is made before the runs that need it: organisms, and the votes of a model on the problems it is trained on.
+"""What is made before the runs that need it: organisms, models that are trained first, and models' own votes.
 
 Each knows whether it is there, what has to be made before it, and what to ask of the process that makes it. It appears
 whole or not at all, and two commands that want the same thing make it once.
@@ -10,7 +10,8 @@ from typing import Any
 
 from spurious.organisms.recipe import Recipe, load_recipe
 from spurious.organisms.record import holds
-from spurious.specs import BenchSpec, Spec
+from spurious.specs import BenchSpec, RunSpec, Spec
+from spurious.store import Identity
 from spurious.store.fingerprint import FINGERPRINT_VERSION, digest
 from spurious.types import Extraction
 from spurious.verify import GRADER_VERSION
@@ -58,6 +59,8 @@ class Ballot(Spec):
     """The training problems as a benchmark: template, votes a problem, temperature, length."""
     extraction: Extraction
     dtype: str
+    rows: int
+    """Completions drawn at once; decides memory and nothing else."""
 
     def digest(self, problems: str, model: str = "") -> str:
         """16 hex digits of all that decides the votes; how the problems are called and where they lie does not.
@@ -126,7 +129,54 @@ class Votes:
         }
 
 
-Made = Organism | Votes
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model that is trained first: the last checkpoint of a run, which is found in the store by what it is."""
+
+    model: str
+    spec: RunSpec
+    identity: Identity
+    directory: Path
+    """Of the run; provisional while what it needs is not there."""
+    first: tuple["Made", ...]
+    """What is made before it."""
+
+    @property
+    def there(self) -> bool:
+        """Whether the run is complete."""
+        return not self.first and (self.directory / "DONE").exists()
+
+    @property
+    def checkpoint(self) -> Path:
+        """The model's directory."""
+        return self.directory / "checkpoints" / f"{self.spec.steps:06d}"
+
+    @property
+    def key(self) -> str:
+        """Names its files in the study's folder."""
+        return f"trained-{self.identity.fingerprint}"
+
+    @property
+    def title(self) -> str:
+        """It in words."""
+        return f"model {self.model}, {self.spec.steps} steps of {self.spec.reward.name}, seed {self.spec.seed}"
+
+    def request(self) -> dict[str, Any]:
+        """What the process is told, apart from where data lies."""
+        return run_request(self.spec, self.identity, self.directory)
+
+
+Made = Organism | Trained | Votes
+
+
+def run_request(spec: RunSpec, identity: Identity, directory: Path | None) -> dict[str, Any]:
+    """What the process of a run is told, apart from where data and the store lie."""
+    return {
+        "do": "run",
+        "spec": spec.model_dump(mode="json"),
+        "fingerprint": identity.fingerprint,
+        "directory": str(directory) if directory and directory.exists() else None,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from spurious.grpo.arm import Inputs
 from spurious.study.cells import Cell, distinct, expand
 from spurious.study.costs import Costs
 from spurious.study.spec import StudySpec
@@ -42,8 +43,8 @@ def plan_studies(studies: Sequence[StudySpec], store: Path, data_dir: Path | Non
     Raises:
         InputError: an arm cannot be run; the message names study, arm and field.
     """
-    costs = Costs(store)
-    return [_plan(study, store, data_dir, costs) for study in studies]
+    costs, sources = Costs(store), Inputs(data_dir)
+    return [_plan(study, store, sources, costs) for study in studies]
 
 
 def shared_runs(plans: Sequence[Plan]) -> int:
@@ -51,14 +52,14 @@ def shared_runs(plans: Sequence[Plan]) -> int:
     return sum(n > 1 for n in Counter(run for plan in plans for run in plan.needs).values())
 
 
-def _plan(study: StudySpec, store: Path, data_dir: Path | None, costs: Costs) -> Plan:
-    planned = expand(study, store, data_dir)
+def _plan(study: StudySpec, store: Path, sources: Inputs, costs: Costs) -> Plan:
+    planned = expand(study, store, sources=sources)
     runs = list(distinct(planned))
     states = inspect([one.cell for one in runs], store, study.name)
     owed = [one for one, cell in zip(runs, states, strict=True) if cell.state != "done"]
     made = {thing.key: thing for one in owed for thing in one.first}
     first = {thing.title: costs.made(thing) for thing in made.values()}
-    known = [*map(costs.run, owed), *first.values()]
+    known = [*(costs.run(one.identity) for one in owed), *first.values()]
     seconds = [cost for cost in known if cost is not None]
     return Plan(
         study=study,

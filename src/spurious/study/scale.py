@@ -15,7 +15,7 @@ from spurious.organisms.recipe import Recipe
 from spurious.organisms.tokenizer import train_tokenizer
 from spurious.policy.body import Body, body, configuration
 from spurious.specs import RunSpec
-from spurious.study.cells import origins
+from spurious.study.cells import starts
 from spurious.study.made import Organism
 from spurious.study.spec import StudySpec
 
@@ -81,7 +81,7 @@ def scale_study(study: StudySpec, store: Path) -> list[Scale]:
         InputError: a model has no configuration at hand, or an arm and the base do not make a run.
     """
     found = []
-    for name, origin in origins(study, store).items():
+    for name, origin in starts(study, store).items():
         recipe = next((made.recipe for made in origin.first if isinstance(made, Organism)), None)
         measured = _there(origin.source) if recipe is None else _unbuilt(recipe)
         runs = {arm: study.run_spec(arm, name, study.seeds[0], origin.source) for arm in study.arms}

@@ -4,125 +4,23 @@ Paths inside a study (model directories, problem files, `file.py:function`) star
 on the command line.
 """
 
-import re
 from collections.abc import Hashable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from spurious.behaviors import BEHAVIORS, PRESENT
+from spurious.behaviors import PRESENT
 from spurious.errors import SpecError
-from spurious.specs import BenchSpec, LabelSpec, RewardSpec, RunSpec, Spec, TaskSpec
-from spurious.store.tables import BEHAVIOR
-from spurious.types import Extraction
-
-Role = Literal["treatment", "placebo", "control"]
-"""What an arm is for: `treatment` is the claim, `placebo` a reward without its information, `control` anything else."""
-
-METRICS = ("accuracy", "strict_accuracy", "tokens", "truncated", *(f"{BEHAVIOR}{name}" for name in BEHAVIORS))
-"""What a primary outcome can be: a number of one completion, averaged."""
+from spurious.specs import BenchSpec, RunSpec, Spec, TaskSpec
+from spurious.study.parts import ArmSpec, ModelSpec, Name, Primary, VotesSpec
 
 _ARM_SAYS = ("reward", "label")
 _STUDY_SAYS = ("model", "revision", "seed", "benches")
 _NAMED = ("task", "reward", "label")
 """Fields that are told apart by name: another name replaces all of them, nothing is merged across names."""
-
-
-def _one_line(name: str) -> str:
-    if not name.strip() or not name.isprintable():
-        raise ValueError(f"name {name!r} must be one line of text")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_one_line)]
-
-
-class ModelSpec(Spec):
-    """A model of the study: a directory or hub id (in short, the bare string), or an organism to be built."""
-
-    source: str = ""
-    """A Hugging Face model directory, or a hub id."""
-    revision: str | None = None
-    stop: tuple[str, ...] = ()
-    """Strings that end this model's completions, in training and on every benchmark, beside those said there."""
-    organism: str = ""
-    """A packaged recipe or a recipe file; built on demand into `<store>/organisms/<name>`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return {"source": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _one(self) -> "ModelSpec":
-        if bool(self.source) == bool(self.organism):
-            raise ValueError("give either a directory or hub id (source) or the recipe of an organism (organism)")
-        if self.organism and self.revision:
-            raise ValueError("revision: an organism has none")
-        return self
-
-
-class VotesSpec(Spec):
-    """How a model is asked for its own votes, where an arm's label reads them (`args: {votes: own}`).
-
-    Everything else (template, stop strings, number format) is as in the runs that use them.
-    """
-
-    k: Annotated[int, Field(ge=1)] = 64
-    """Votes a problem."""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    """null: as many as in training."""
-    extraction: Extraction = "lenient"
-    """Which text counts as the answer."""
-
-
-class ArmSpec(Spec):
-    """One arm: what is paid for, what the reward is told, and what else differs from the base."""
-
-    role: Role
-    reward: RewardSpec
-    label: LabelSpec = LabelSpec()
-    """Where a label reads votes, `own` in the place of a table means those of the model that is trained."""
-    template: str | None = None
-    """How this arm is asked, in training and on every benchmark, whatever the base and the benchmarks say."""
-    overrides: dict[str, Any] = Field(default_factory=dict)
-    """Fields of the base that this arm changes, such as `{grpo: {clip_high: null}}`."""
-
-
-class Primary(Spec):
-    """The one outcome that the study is decided by; in short `accuracy@final on chain`."""
-
-    metric: str
-    """One of `METRICS`."""
-    step: Annotated[int, Field(ge=0)] | Literal["final"] = "final"
-    bench: str
-    """The name that the benchmark's results are filed under."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        found = re.fullmatch(r"\s*(\S+)@(\d+|final)\s+on\s+(\S+)\s*", value)
-        if not found:
-            raise ValueError(f"{value!r} does not read as METRIC@STEP on BENCH, such as 'accuracy@final on chain'")
-        metric, step, bench = found.groups()
-        return {"metric": metric, "step": step if step == "final" else int(step), "bench": bench}
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, metric: str) -> str:
-        if metric not in METRICS:
-            raise ValueError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}")
-        return metric
-
-    def __str__(self) -> str:
-        """The short form."""
-        return f"{self.metric}@{self.step} on {self.bench}"
 
 
 def _count(value: Any) -> Any:
@@ -194,15 +92,31 @@ class StudySpec(Spec):
             SpecError: the arm and the base do not make a run; the message names the field.
         """
         chosen, asked = self.arms[arm], self.models[model]
+        revision = asked.revision if source in (None, asked.source) else None
         fields = {
             **merged(self.base, chosen.overrides),
-            **{"model": source or asked.source, "revision": asked.revision, "seed": seed, "benches": self.benches},
+            **{"model": source or asked.source, "revision": revision, "seed": seed, "benches": self.benches},
             **{"reward": chosen.reward, "label": chosen.label},
         }
-        try:
-            return _stopped(_asked(RunSpec.model_validate(fields), chosen.template), asked.stop)
-        except ValidationError as error:
-            raise SpecError(_complaints(error, partial(_origin, self, arm))) from error
+        run = _run(fields, asked.stop, f"arms.{arm}.overrides", chosen.overrides)
+        return _asked(run, chosen.template)
+
+    def run_before(self, model: str, source: str | None = None) -> RunSpec:
+        """The specification of the training that a model has `after`; no benchmarks, for what it ends with is one.
+
+        Args:
+            model: by name.
+            source: where that training starts from; None: what the study says, which an organism has not.
+
+        Raises:
+            SpecError: `after` and the base do not make a run; the message names the field.
+        """
+        asked = self.models[model]
+        where = {"model": source or asked.source, "revision": asked.revision, "benches": (), "eval_every": None}
+        run = _run({**merged(self.base, asked.after), **where}, asked.stop, f"models.{model}.after", asked.after)
+        if run.steps == 0:
+            raise SpecError(f"models.{model}.after.steps: no step leaves no model to start from")
+        return run
 
     @model_validator(mode="after")
     def _consistent(self) -> "StudySpec":
@@ -219,6 +133,9 @@ class StudySpec(Spec):
             task = asked.overrides.get("task")
             if asked.template is not None and isinstance(task, Mapping) and "template" in task:
                 raise ValueError(f"arms.{name}: template and overrides.task.template both say how it is asked")
+        for name, model in self.models.items():
+            if model.after:
+                self.run_before(name)
         twice = [seed for seed in self.seeds if self.seeds.count(seed) > 1]
         if twice:
             raise ValueError(f"seeds: {twice[0]} is there twice")
@@ -286,6 +203,18 @@ def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
     return result
 
 
+def _run(fields: Mapping[str, Any], stop: tuple[str, ...], where: str, overrides: Mapping[str, Any]) -> RunSpec:
+    """A run of these fields, `overrides` of them said at the place `where`.
+
+    Raises:
+        SpecError: the message names the place in the study of what is wrong.
+    """
+    try:
+        return _stopped(RunSpec.model_validate(fields), stop)
+    except ValidationError as error:
+        raise SpecError(_complaints(error, partial(_origin, where, overrides))) from error
+
+
 def _asked(run: RunSpec, template: str | None) -> RunSpec:
     """The run with its problems and its benchmarks asked with an arm's own template, if it has one."""
     if template is None:
@@ -343,15 +272,15 @@ def _complaints(error: ValidationError, name: Any = ".".join) -> str:
     )
 
 
-def _origin(study: StudySpec, arm: str, place: list[str]) -> str:
-    """Where the study says the value at a place of a run: in the arm's overrides, or else in the base."""
-    inside: Any = study.arms[arm].overrides
+def _origin(where: str, overrides: Mapping[str, Any], place: list[str]) -> str:
+    """Where the study says the value at a place of a run: in the overrides, or else in the base."""
+    inside: Any = overrides
     for part in place:
         if not isinstance(inside, Mapping) or part not in inside:
             break
         inside = inside[part]
     else:
-        return ".".join(["arms", arm, "overrides", *place])
+        return ".".join([where, *place])
     return ".".join([*(() if place and place[0] == "benches" else ("base",)), *place])
 
 

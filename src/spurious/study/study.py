@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from spurious.errors import StoreError
+from spurious.grpo.arm import Inputs
 from spurious.store.load import Runs
 from spurious.store.state import run_state
 from spurious.study.cells import Cell, expand, origins
@@ -42,9 +43,9 @@ class Study:
         """One row a step of a run that is done; nested values (histograms) stay lists."""
         return self._tables(lambda runs: runs.metrics)
 
-    def source(self, model: str) -> str:
-        """Where the model of this name is: a directory or a hub id."""
-        return origins(self.spec, self.store)[model].source
+    def source(self, model: str, data_dir: Path | None = None) -> str:
+        """Where the model of this name is: a directory or a hub id; `data_dir` as for `open_study`."""
+        return origins(self.spec, self.store, Inputs(data_dir))[model].source
 
     def _tables(self, table: Callable[[Runs], pl.DataFrame], arms: Collection[str] = ()) -> pl.DataFrame:
         read: dict[Path, pl.DataFrame] = {}
