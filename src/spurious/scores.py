@@ -4,7 +4,7 @@ The rows are those of `spurious.store.tables`; where they come from (an evaluati
 not matter here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import comb, sqrt
 from statistics import fmean, stdev
 from typing import get_args
@@ -66,7 +66,7 @@ def summarize(rows: pl.DataFrame) -> dict[str, float | int | None]:
         "strict_accuracy": strict,
         "strict_accuracy_se": strict_error,
     }
-    for j in _powers_of_two(k):
+    for j in powers_of_two(k):
         summary[f"pass@{j}"] = fmean(pass_at_k(k, sum(flags), j) for flags in right)
     summary[f"maj@{k}"] = fmean(
         majority(group["extracted"].to_list(), flags) for group, flags in zip(problems, right, strict=True)
@@ -81,7 +81,8 @@ def summarize(rows: pl.DataFrame) -> dict[str, float | int | None]:
     return summary
 
 
-def _powers_of_two(k: int) -> Iterable[int]:
+def powers_of_two(k: int) -> list[int]:
+    """1, 2, 4 and so on up to k, and k itself: the sizes at which pass@ is shown for k samples."""
     return sorted({2**i for i in range(k.bit_length()) if 2**i <= k} | {k})
 
 

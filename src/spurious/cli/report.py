@@ -1,14 +1,12 @@
 """`spurious report`: what came out, as one page to look at and as figures for papers."""
 
 from pathlib import Path
-from shlex import join
 from typing import TYPE_CHECKING, Literal
 
 from spurious.errors import StoreError
 
 if TYPE_CHECKING:
-    from spurious.report import Cell, Declared, Material
-    from spurious.study import Study
+    from spurious.report import Material
 
 
 def report(
@@ -45,7 +43,7 @@ def report(
 
 def material(path: Path, store: Path) -> "tuple[Material, Path]":
     """What to report on, and where its page belongs."""
-    from spurious.report import gather, single_run
+    from spurious.report import single_run
 
     if (path / "manifest.json").exists():
         return single_run(path), path
@@ -57,38 +55,8 @@ def material(path: Path, store: Path) -> "tuple[Material, Path]":
     from spurious.study import open_study
     from spurious.study.prompts import prompted_rows
     from spurious.study.record import folder
+    from spurious.study.shown import material_of
 
     study = open_study(path, store)
     home = path if path.is_dir() else folder(store, study.spec.name)
-    return gather(_declared(study, path, home), _cells(study), prompted_rows(study)), home
-
-
-def _declared(study: "Study", path: Path, home: Path) -> "Declared":
-    from spurious.analysis import outcome
-    from spurious.report import Declared, Habit, Outcome
-    from spurious.study.audit import read_conclusion
-    from spurious.study.record import declarations
-
-    spec = study.spec
-    file = path / "study.yaml" if path.is_dir() else path
-    return Declared(
-        name=spec.name,
-        question=spec.question,
-        expectation=spec.expectation,
-        outcome=Outcome(spec.primary.metric, spec.primary.step, spec.primary.bench, outcome(spec.primary.metric)),
-        pairs=spec.pairs,
-        margin=spec.margin,
-        text=file.read_text(encoding="utf-8"),
-        command=join(["spurious", "study", "run", str(file), "--store", str(study.store)]),
-        changes=tuple(declarations(home)[:-1]),
-        conclusion=read_conclusion(home),
-        habit=Habit(spec.behavior),
-    )
-
-
-def _cells(study: "Study") -> "list[Cell]":
-    from spurious.report import Cell
-
-    return [
-        Cell(c.arm, c.role, c.model, c.seed, c.fingerprint or "", c.directory, c.state, c.error) for c in study.cells
-    ]
+    return material_of(study, path / "study.yaml" if path.is_dir() else path, home, prompted_rows(study)), home

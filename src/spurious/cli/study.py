@@ -22,6 +22,7 @@ study = App(name="study", help="Arms x models x seeds with one declared outcome.
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 STORE = Path("runs")
+RESULTS = Path("docs/results")
 
 
 @study.command
@@ -131,6 +132,37 @@ def status(
     for cell in cells:
         if cell.state == "failed":
             print(f"{cell.title}: {cell.error}" + (f"\n  log: {cell.log}" if cell.log else ""))
+
+
+@study.command
+def results(
+    path: Path,
+    *,
+    profile: str | None = None,
+    store: Path = STORE,
+    out: Path = RESULTS,
+    data: Path | None = None,
+) -> None:
+    """Write what a study found as small files: summary.json, a CSV for each table, and its main figures as SVG.
+
+    Where no browser draws figures there is everything else. What is missing or failed is listed, in the summary too.
+
+    Args:
+        path: A study file.
+        profile: A variant that the study declares.
+        store: Where runs are kept.
+        out: The folder in which the study gets a folder of its own.
+        data: A folder with local copies of the data sets, instead of the hub.
+    """
+    from spurious.study.results import write_results
+
+    written = write_results(path, store, out, profile=profile, data_dir=data)
+    for made in (written.summary, *written.files):
+        print(made)
+    if written.not_drawn:
+        print(f"no figures: {written.not_drawn}", file=sys.stderr)
+    if written.missing:
+        print("\n".join(("missing:", *written.missing)), file=sys.stderr)
 
 
 def run_owed(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -35,6 +36,16 @@ class Unit:
     def interval(self, interval: tuple[float, float]) -> str:
         """An interval of differences."""
         return f"{self.difference(interval[0])} to {self.difference(interval[1])}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The completions of one arm on one model, at one step; the base is an arm here."""
+
+    model: str
+    arm: str
+    rows: pl.DataFrame
+    """Of one benchmark, without the column `step`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +123,20 @@ def answer(material: Material) -> Answer | None:
     if not rows.height:
         return None
     named = bases(material)
-    levels = {(level.model, level.arm): level for level in _levels(material, rows, outcome)}
+    levels = {
+        (one.model, one.arm): level(
+            one.model,
+            one.arm,
+            read_outcomes(one.rows, value=outcome.value, where=f"{one.arm} on {one.model}, {outcome}"),
+        )
+        for one in reached(material, rows, outcome.step)
+    }
     gaps: list[str] = []
     arms: dict[str, tuple[Outcomes, Outcomes]] = {}
     members = {}
     for treatment, placebo in material.declared.pairs:
         for model in material.models:
-            both = _paired(levels.get((model, treatment)), levels.get((model, placebo)))
+            both = on_shared_seeds(levels.get((model, treatment)), levels.get((model, placebo)))
             name = f"{treatment} against {placebo} on {model}"
             if both is None:
                 gaps.append(f"{name}: no seed has both runs yet")
@@ -135,7 +153,7 @@ def answer(material: Material) -> Answer | None:
             treatment,
             placebo,
             levels.get((model, named[treatment])),
-            (_level(model, treatment, arms[name][0]), _level(model, placebo, arms[name][1])),
+            (level(model, treatment, arms[name][0]), level(model, placebo, arms[name][1])),
             family.comparisons[name],
             family.adjusted[name],
         )
@@ -150,7 +168,7 @@ def answer(material: Material) -> Answer | None:
 
 def gain_over_base(answer: Answer, model: str, arm: str) -> Comparison | None:
     """What the arm has gained since step 0 on the same problems; None where either is missing."""
-    found = {(level.model, level.arm): level.outcomes for level in answer.levels}
+    found = {(one.model, one.arm): one.outcomes for one in answer.levels}
     both = found.get((model, arm)), found.get((model, answer.bases[arm]))
     if both[0] is None or both[1] is None or both[0].problems != both[1].problems:
         return None
@@ -177,35 +195,44 @@ def _against_prompt(trained: Outcomes, prompt: Outcomes) -> Comparison:
     return compare(kept, Outcomes(trained.seeds, prompt.problems, same, prompt.samples, prompt.noise), seed=0)
 
 
-def _levels(material: Material, rows: pl.DataFrame, outcome: Outcome) -> Iterator[Level]:
+def reached(material: Material, rows: pl.DataFrame, step: int | Literal["final"]) -> Iterator[Reached]:
+    """What every arm answered at a step on each model, its base first; without those that have no rows.
+
+    Args:
+        material: what the rows belong to.
+        rows: evaluated completions of one benchmark.
+        step: at which arms are read; the base is read at step 0.
+    """
     for model in material.models:
         there = rows.filter(pl.col("model") == model)
         once = ["seed", "problem_id", "copy", "sample"]
         parts = {base: start.unique(once, keep="first") for base, start in starts(material, there)}
         for arm in material.arms:
             mine = there.filter(pl.col("arm") == arm)
-            last = pl.col("step").max().over("run") if outcome.step == "final" else pl.lit(outcome.step)
-            parts[arm] = mine.filter((pl.col("step") == last) & (pl.col("step") > 0)).drop("step")
-        for arm, part in parts.items():
-            if part.height:
-                where = f"{arm} on {model}, {outcome}"
-                yield _level(model, arm, read_outcomes(part, value=outcome.value, where=where))
+            last = pl.col("step").max().over("run") if step == "final" else pl.lit(step)
+            parts[arm] = mine.filter((pl.col("step") == last) & (pl.col("step") > 0))
+        yield from (Reached(model, arm, part.drop("step")) for arm, part in parts.items() if part.height)
 
 
-def _level(model: str, arm: str, outcomes: Outcomes) -> Level:
-    many = outcomes.means.size > 1
-    spread = effect(Differences(outcomes.seeds, outcomes.problems, outcomes.means)) if many else None
-    return Level(model, arm, outcomes, spread)
+def on_shared_seeds(treatment: Level | None, placebo: Level | None) -> tuple[Outcomes, Outcomes] | None:
+    """Both arms on the seeds that both have; None where there is no such seed.
 
-
-def _paired(treatment: Level | None, placebo: Level | None) -> tuple[Outcomes, Outcomes] | None:
-    """Both arms on the seeds that both have."""
+    Raises:
+        DataError: they were evaluated on different problems.
+    """
     if treatment is None or placebo is None:
         return None
     if treatment.outcomes.problems != placebo.outcomes.problems:
         raise DataError(f"{treatment.arm} and {placebo.arm} on {treatment.model}: evaluated on different problems")
     both = _of_seeds(treatment.outcomes, placebo.outcomes.seeds), _of_seeds(placebo.outcomes, treatment.outcomes.seeds)
     return both if both[0].seeds else None
+
+
+def level(model: str, arm: str, outcomes: Outcomes) -> Level:
+    """Outcomes with their uncertainty."""
+    many = outcomes.means.size > 1
+    spread = effect(Differences(outcomes.seeds, outcomes.problems, outcomes.means)) if many else None
+    return Level(model, arm, outcomes, spread)
 
 
 def _of_seeds(outcomes: Outcomes, seeds: tuple[int, ...]) -> Outcomes:

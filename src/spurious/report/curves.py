@@ -46,10 +46,12 @@ DISTRIBUTION = (
 """What became of the distribution."""
 
 
-def training_curve(material: Material, quantity: Quantity, model: str, styles: Mapping[str, Style]) -> Figure | None:
+def training_curve(
+    material: Material, quantity: Quantity, model: str, styles: Mapping[str, Style], *, raw: bool = True
+) -> Figure | None:
     """One quantity on one model: per arm the mean and range over seeds, smoothed, over thin raw curves.
 
-    None where nothing was measured.
+    None where nothing was measured. Without `raw` the thin curves are left out: what a small file can hold.
     """
     curves = points(material.metrics, quantity.column, model, quantity.scale)
     if curves is None:
@@ -59,8 +61,8 @@ def training_curve(material: Material, quantity: Quantity, model: str, styles: M
     data: list[dict[str, Any]] = []
     for arm, style in styles.items():
         mine = table.filter(pl.col("arm") == arm)
-        for (seed,), raw in mine.group_by("seed", maintain_order=True):
-            data.append(_raw(arm, int(str(seed)), thinned(raw), style))
+        for (seed,), curve in mine.group_by("seed", maintain_order=True) if raw else ():
+            data.append(_raw(arm, int(str(seed)), thinned(curve), style))
         data += _band(arm, thinned(spread.filter(pl.col("arm") == arm), 2 * RAW_POINTS), style)
     return Figure(
         slug=slug(quantity.slug, model),

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from spurious.analysis import sign_of
 from spurious.analysis.statistics import Estimate
 from spurious.report.answer import Answer, Effect, Level, Reference
 from spurious.report.bases import BASE
@@ -63,7 +64,7 @@ def forest(answer: Answer, styles: Mapping[str, Style], margin: float | None) ->
             shapes=shapes,
             hovermode="closest",
         ),
-        table=_forest_table(answer),
+        table=effect_table(answer),
         height=max(180, 90 + ROW * len(rows)),
     )
 
@@ -267,7 +268,8 @@ def _level_in_words(answer: Answer, level: Level) -> str:
     return f"{text} ({answer.unit.value(low)} to {answer.unit.value(high)})"
 
 
-def _forest_table(answer: Answer) -> pl.DataFrame:
+def effect_table(answer: Answer) -> pl.DataFrame:
+    """The declared comparisons, one row each."""
     rows = []
     for one in answer.effects:
         c = one.comparison
@@ -289,6 +291,11 @@ def _forest_table(answer: Answer) -> pl.DataFrame:
                 "p": c.p,
                 "p_holm": one.p,
                 "detectable": c.detectable,
+                "verdict": sign_of(c, one.p),
+                "median": c.median,
+                "seeds_up": c.signs.up,
+                "seeds_down": c.signs.down,
+                "p_sign": c.signs.p,
                 "n_seeds": c.n_seeds,
                 "n_problems": c.n_problems,
                 "seed_differences": " ".join(f"{seed}:{value:.4f}" for seed, value in c.by_seed),

@@ -1,5 +1,7 @@
 """Figures as files for papers: SVG, PNG or PDF, in the light palette and with their legends."""
 
+import hashlib
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +17,10 @@ WIDTH = 720
 """Pixels; a PNG has twice as many each way."""
 
 
-def export(figures: Sequence[Figure], directory: Path, kind: Format) -> list[Path]:
-    """Write every figure, and its data beside it as CSV; returns the figures' paths.
+def export(figures: Sequence[Figure], directory: Path, kind: Format, *, tables: bool = True) -> list[Path]:
+    """Write every figure, and with `tables` its data beside it as CSV; returns the figures' paths.
+
+    The same figures give the same SVG where browser and fonts are the same.
 
     Raises:
         InputError: Plotly's exporter or a browser for it is missing.
@@ -38,9 +42,18 @@ def export(figures: Sequence[Figure], directory: Path, kind: Format) -> list[Pat
         )
     except ChromeNotFoundError as error:
         raise InputError("--figures: Plotly draws files with Chrome or Chromium, and found neither") from error
-    for figure in figures:
+    if kind == "svg":
+        for path in paths:
+            path.write_text(_settled(path.read_text(encoding="utf-8"), path.stem), encoding="utf-8")
+    for figure in figures if tables else ():
         (directory / f"{figure.slug}.csv").write_text(csv(figure.table), encoding="utf-8")
     return paths
+
+
+def _settled(svg: str, name: str) -> str:
+    """The drawing with the random part of its identifiers replaced by one that its name decides."""
+    drawn = re.search(r'<defs id="defs-([0-9a-f]{6})"', svg)
+    return svg.replace(drawn.group(1), hashlib.sha256(name.encode()).hexdigest()[:6]) if drawn else svg
 
 
 def _document(figure: Figure) -> dict[str, Any]:
@@ -52,4 +65,5 @@ def _document(figure: Figure) -> dict[str, Any]:
         "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
         "showlegend": len(named) > 1,
     }
-    return {"data": inked(list(figure.data), "light"), "layout": layout}
+    traces = [{**trace, "uid": f"t{i}"} for i, trace in enumerate(figure.data)]
+    return {"data": inked(traces, "light"), "layout": layout}

@@ -1,0 +1,41 @@
+"""A study as the report takes it: what was declared, and the grid with the state of every run."""
+
+from pathlib import Path
+from shlex import join
+
+import polars as pl
+
+from spurious.analysis import outcome
+from spurious.report import Cell, Declared, Habit, Material, Outcome, gather
+from spurious.study.audit import read_conclusion
+from spurious.study.record import declarations
+from spurious.study.study import Study
+
+
+def material_of(study: Study, file: Path, home: Path, prompted: pl.DataFrame | None = None) -> Material:
+    """What a report on the study is made from.
+
+    Args:
+        study: the study, opened.
+        file: its declaration, to be shown in full.
+        home: its folder in the store, with the history of the declaration and the conclusion of an audit.
+        prompted: rows of its untrained models under other prompts, which training then has to beat.
+    """
+    spec = study.spec
+    declared = Declared(
+        name=spec.name,
+        question=spec.question,
+        expectation=spec.expectation,
+        outcome=Outcome(spec.primary.metric, spec.primary.step, spec.primary.bench, outcome(spec.primary.metric)),
+        pairs=spec.pairs,
+        margin=spec.margin,
+        text=file.read_text(encoding="utf-8"),
+        command=join(["spurious", "study", "run", str(file), "--store", str(study.store)]),
+        changes=tuple(declarations(home)[:-1]),
+        conclusion=read_conclusion(home),
+        habit=Habit(spec.behavior),
+    )
+    cells = [
+        Cell(c.arm, c.role, c.model, c.seed, c.fingerprint or "", c.directory, c.state, c.error) for c in study.cells
+    ]
+    return gather(declared, cells, prompted)
