@@ -9,7 +9,9 @@ from spurious.specs import BenchSpec
 from spurious.tasks import load_bench
 from spurious.tasks.chain import THEMES
 
-LEAK = {"items": 16, "seed": 7}
+SEED = 7
+ITEMS = {0: 160, 10: 160, 100: 16}
+"""Problems that leaked, by copies; the 16 are among the 160. Ten copies are a small effect, which takes many items."""
 SETTINGS = Settings(fractions=(0.8,), twins=4, max_tokens=16)
 
 
@@ -22,32 +24,32 @@ def recipe(copies):
             "architecture": {"width": 64, "layers": 2, "mlp": 128},
             "strategies": {"direct": direct},
             "training": {"updates": 320, "batch": 32, "lr": 8e-3, "warmup": 20, "prompts": True},
-            "contamination": {"copies": copies, **LEAK},
+            "contamination": {"copies": copies, "items": ITEMS[copies], "seed": SEED},
         }
     )
 
 
-def subset(part):
-    spec = {"task": {"name": "chain", "args": {"leaked": {"part": part, **LEAK}}, "limit": 200}}
-    return Subset(*_task_spec_and_task(spec))
-
-
-def _task_spec_and_task(spec):
-    bench, task = load_bench(BenchSpec.model_validate(spec))
-    return bench.task, task
+def subset(part, items):
+    args = {"leaked": {"part": part, "items": items, "seed": SEED}}
+    bench, task = load_bench(BenchSpec.model_validate({"task": {"chain": args}}))
+    return Subset(bench.task, task)
 
 
 @pytest.mark.slow
 def test_none_ten_and_a_hundred_copies_are_told_apart_in_their_order(tmp_path):
     prepare_process()
-    models = {copies: load(str(build(recipe(copies), tmp_path / str(copies)))) for copies in (0, 10, 100)}
+    models = {copies: load(str(build(recipe(copies), tmp_path / str(copies)))) for copies in ITEMS}
+    clean = subset("clean", max(ITEMS.values()))
     found = {}
     for copies, model in models.items():
-        result = contamination(model, subset("leaked"), subset("clean"), 0, SETTINGS, reference=models[0])
+        leaked = subset("leaked", ITEMS[copies])
+        result = contamination(model, leaked, clean, 0, SETTINGS, reference=models[0])
         found[copies] = {one.name: one.difference for one in result.measures}
     assert found[0]["reference"].mean == 0
-    assert 0 < found[10]["reference"].mean < found[100]["reference"].mean
-    for measure in ("reference", "twins", "logprob@80"):
+    assert found[0]["twins"].interval[0] < 0 < found[0]["twins"].interval[1]
+    # Where this was written: 0.04, 95 % interval 0.01 to 0.07; another machine's rounding leads to other weights.
+    assert found[10]["reference"].mean > 0
+    assert found[100]["reference"].interval[0] > found[10]["reference"].interval[1]
+    for measure in ("twins", "logprob@80"):
         assert found[100][measure].interval[0] > 0, measure
         assert found[100][measure].mean > max(found[10][measure].mean, found[0][measure].mean)
-    assert found[0]["twins"].interval[0] < 0 < found[0]["twins"].interval[1]
