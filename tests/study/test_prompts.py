@@ -2,7 +2,9 @@
 
 import pytest
 
+from spurious.cli.report import material
 from spurious.grpo.trainer import train
+from spurious.report import answer
 from spurious.study import open_study
 from spurious.study.cells import expand
 from spurious.study.prompts import prompted_rows
@@ -61,6 +63,13 @@ def test_prompts_of_other_studies_on_the_same_problems_count(store):
     problems = set(study.evals()["problem_id"])
     for (_, own), part in rows.group_by("model", "prompt_name"):
         assert (part.height, set(part["problem_id"])) == (4, problems), own
+
+
+def test_the_report_sets_training_against_them(store):
+    shown, _ = material(folder(store, "trained"), store)
+    (one,) = answer(shown).references
+    assert (one.model, one.tried) == ("organism", 3)
+    assert one.arms["coin"].n_problems == 2
 
 
 def test_other_weights_are_another_model(store, small, organism_dirs):

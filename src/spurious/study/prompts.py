@@ -20,19 +20,19 @@ def prompted_rows(study: Study) -> pl.DataFrame:
     nothing is done.
     """
     wanted = _wanted(study)
-    found: dict[tuple[str, str], tuple[Path, str]] = {}
+    found: dict[tuple[str, str], tuple[Path, str, int]] = {}
     if wanted:
         for done in sorted(study.store.glob("*--*/DONE")):
             manifest = read_manifest(done.parent)
             for like, bench in _benches(manifest):
                 for model in wanted.get(like, ()):
-                    found.setdefault((model, _words(bench)), (done.parent, bench.slug))
+                    found.setdefault((model, _words(bench)), (done.parent, bench.slug, manifest["spec"]["seed"]))
     tables = [
         load(directory)
         .rows("evals", steps=[0], texts=False)
         .filter(pl.col("bench") == slug)
-        .with_columns(pl.lit(model).alias("model"), pl.lit(words).alias("prompt_name"))
-        for (model, words), (directory, slug) in found.items()
+        .with_columns(pl.lit(model).alias("model"), pl.lit(words).alias("prompt_name"), pl.lit(seed).alias("seed"))
+        for (model, words), (directory, slug, seed) in found.items()
     ]
     return pl.concat(tables, how="diagonal_relaxed") if tables else pl.DataFrame()
 
