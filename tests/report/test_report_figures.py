@@ -66,6 +66,13 @@ def test_what_was_not_measured_is_not_drawn(material):
     assert ratio_histogram(bare, "good-code", styles) is None
 
 
+def test_an_arm_that_has_not_begun_is_left_out_of_the_ratios(material):
+    begun = replace(material, metrics=material.metrics.filter(pl.col("arm") != "random"))
+    figure = ratio_histogram(begun, "good-code", arm_styles(material.arms))
+    assert figure.table["arm"].unique(maintain_order=True).to_list() == ["ground truth", "random, no clip"]
+    assert figure.table.height == 2 * 35
+
+
 def test_sankey_flows_are_the_subsets(material):
     one = next(s for s in strategy_switches(material) if (s.model, s.arm) == ("good-code", "ground truth"))
     # Problem i shows code at first for i < 20, at last for i < 36: over three seeds 60 CC, 0 CL, 48 LC, 12 LL.

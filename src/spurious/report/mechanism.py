@@ -46,8 +46,8 @@ def ratio_histogram(material: Material, model: str, styles: Mapping[str, Style])
         table=pl.DataFrame(
             [
                 {"arm": arm, "from": low, "to": high, "tokens": int(n)}
-                for arm, row in counts.items()
-                for n, low, high in zip(row, (0.0, *RATIO_EDGES), (*RATIO_EDGES, float("inf")), strict=True)
+                for arm in shares
+                for n, low, high in zip(counts[arm], (0.0, *RATIO_EDGES), (*RATIO_EDGES, float("inf")), strict=True)
             ]
         ),
     )
