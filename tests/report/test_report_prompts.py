@@ -62,7 +62,8 @@ def test_the_page_says_whether_training_beats_it(tried):
 def test_it_is_a_labeled_line_of_the_levels(tried):
     good, none = levels(answer(tried), arm_styles(tried.arms))
     assert [shape["x0"] for shape in good.layout["shapes"]] == [40.0, 90.0]
-    assert [note["text"] for note in good.layout["annotations"]] == ["best untrained prompt"]
+    (label,) = good.layout["annotations"]
+    assert (label["text"], label["x"], label["xanchor"]) == ("best untrained prompt", 90.0, "right")
     assert good.table["mean"][-1] == pytest.approx(0.9)
     assert HOSTILE in good.description
     assert len(none.layout["shapes"]) == 1

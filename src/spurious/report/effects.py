@@ -111,7 +111,7 @@ def levels(answer: Answer, styles: Mapping[str, Style]) -> Iterator[Figure]:
                     *([_line(unit.scale * base[0], "dot")] if base else []),
                     *([_line(unit.scale * prompt.mean, "dash")] if prompt else []),
                 ],
-                annotations=[_label(unit.scale * prompt.mean, "best untrained prompt")] if prompt else [],
+                annotations=[_label(unit.scale * prompt.mean, reach, "best untrained prompt")] if prompt else [],
                 hovermode="closest",
             ),
             table=_level_table(rows[::-1], prompt),
@@ -226,8 +226,10 @@ def _line(x: float, dash: str) -> dict[str, Any]:
     return {"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line, "layer": "below"}
 
 
-def _label(x: float, text: str) -> dict[str, Any]:
-    place = {"x": x, "yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False}
+def _label(x: float, reach: list[float], text: str) -> dict[str, Any]:
+    """A word on top of a line, on the side where the axis has more room."""
+    side = "right" if x > sum(reach) / 2 else "left"
+    place = {"x": x, "xanchor": side, "yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False}
     return {**place, "text": text, "font": {"size": 11, "color": "@muted"}}
 
 
