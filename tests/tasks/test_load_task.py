@@ -7,6 +7,7 @@ import pytest
 from spurious.errors import DataError, InputError, SpecError
 from spurious.specs import BenchSpec, TaskSpec
 from spurious.tasks import TASKS, has_splits, load_bench, load_task
+from spurious.tasks.base import content_id
 from spurious.tasks.mathsets import MATH_SETS
 
 
@@ -101,6 +102,42 @@ def test_deepscaler_by_levels_or_as_one_file(tmp_path):
     assert len(hard.problems) == 9
     write_set(tmp_path, "deepscaler", 2)
     assert len(load_task(TaskSpec(name="deepscaler"), data_dir=tmp_path).problems) == 2
+
+
+def test_problems_can_be_picked_by_id_in_an_order_of_their_own(tmp_path):
+    rows = [{"question": f"q{i}", "answer": str(i), "kind": "even" if i % 2 == 0 else "odd"} for i in (0, 1, 2, 1)]
+    path = tmp_path / "set.json"
+    path.write_text(json.dumps([*rows, {"question": "bad", "answer": "", "kind": "odd"}]))
+    ids = [content_id(f"q{i}", str(i)) for i in range(3)]
+
+    def load(**args):
+        return load_task(TaskSpec(name=str(path), args=args))
+
+    picked = load(ids=[ids[2], ids[1]])  # the bad row is not looked at
+    assert [problem.question for problem in picked.problems] == ["q2", "q1"]
+    assert picked.problems[1].metadata["row"] == 2
+    assert picked.digest != load(ids=[ids[1], ids[2]]).digest
+    assert [problem.question for problem in load(kinds=["even"], ids=[ids[2]]).problems] == ["q2"]
+    assert len(load_task(TaskSpec(name=str(path), args={"ids": ids}, limit=2)).problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ({"ids": ["0123456789abcdef"]}, ["args.ids", "0123456789abcdef", "15 problems"]),
+        ({"ids": []}, ["args.ids", "at least 1"]),
+        ({"ids": [7395]}, ["args.ids", "7395"]),
+        ({"ids": ["aa", "bb", "aa"]}, ["args.ids", "'aa' is there twice"]),
+        ({"kinds": ["level 1"], "ids": ["0123456789abcdef"]}, ["args.ids", "1 problems"]),
+    ],
+)
+def test_an_id_that_no_problem_has_is_named(tmp_path, args, words):
+    for level in range(1, 6):
+        write_set(tmp_path, f"deepscaler_level_{level}", level)
+    with pytest.raises(SpecError) as caught:
+        load_task(TaskSpec(name="deepscaler", args=args), data_dir=tmp_path)
+    for word in words:
+        assert word in str(caught.value)
 
 
 def test_a_revision_makes_no_sense_for_a_folder(tmp_path):

@@ -1,6 +1,7 @@
 """From a task spec to a task: which tasks exist, what arguments they take, and the check of every true answer."""
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -55,6 +56,15 @@ class Selection(Spec):
     """Use only problems of these kinds."""
     leaked: LeakPart | None = None
     """Use only the problems that a recipe's contamination draws from this benchmark, or only the others."""
+    ids: Annotated[tuple[str, ...], pydantic.Field(min_length=1)] | None = None
+    """Use only these problems, in this order."""
+
+    @pydantic.field_validator("ids")
+    @classmethod
+    def _once(cls, ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if twice := [one for one, n in Counter(ids).items() if n > 1]:
+            raise ValueError(f"{twice[0]!r} is there twice")
+        return ids
 
 
 def load_bench(spec: BenchSpec, *, data_dir: Path | None = None) -> tuple[BenchSpec, Task]:
@@ -71,16 +81,16 @@ def load_bench(spec: BenchSpec, *, data_dir: Path | None = None) -> tuple[BenchS
 def load_task(spec: TaskSpec, *, data_dir: Path | None = None) -> Task:
     """The task that a spec describes, every true answer checked.
 
-    Math sets come from `data_dir`, or from the hub where it is None. `args.leaked`, `args.kinds` and `spec.limit` are
-    applied before the check, so that twenty problems of a large set are quick to load. Raises SpecError for an unknown
-    task, template or argument and DataError for unusable data; with `args.bad_rows: drop` unusable rows are left out,
-    and `task.source["dropped"]` lists them.
+    Math sets come from `data_dir`, or from the hub where it is None. `args.leaked`, `args.kinds`, `args.ids` and
+    `spec.limit` are applied before the check, so that twenty problems of a large set are quick to load. Raises
+    SpecError for an unknown task, template or argument and DataError for unusable data; with `args.bad_rows: drop`
+    unusable rows are left out, and `task.source["dropped"]` lists them.
     """
     if spec.template != "auto":
         prompts.resolve(spec.template, None)
     selection, args = _split_args(spec)
     task = _of_part(_read(spec.name, args, data_dir), selection.leaked)
-    problems = _of_kinds(task, selection.kinds)
+    problems = _by_id(task.name, _of_kinds(task, selection.kinds), selection.ids)
     return _checked(replace(task, problems=problems[: spec.limit]), selection.bad_rows)
 
 
@@ -154,6 +164,16 @@ def _of_kinds(task: Task, kinds: tuple[str, ...] | None) -> tuple[Problem, ...]:
     if missing := [kind for kind in kinds if kind not in present]:
         raise SpecError(f"task {task.name}, args.kinds: no problem of kind {missing[0]!r}; there are {sorted(present)}")
     return tuple(problem for problem in task.problems if problem.kind in kinds)
+
+
+def _by_id(name: str, problems: tuple[Problem, ...], ids: tuple[str, ...] | None) -> tuple[Problem, ...]:
+    """The problems with these ids, in the order of the ids; of verbatim copies the first."""
+    if ids is None:
+        return problems
+    known = {problem.id: problem for problem in reversed(problems)}
+    if missing := [one for one in ids if one not in known]:
+        raise SpecError(f"task {name}, args.ids: none of {len(problems)} problems has the id {missing[0]!r}")
+    return tuple(known[one] for one in ids)
 
 
 def _checked(task: Task, bad_rows: Literal["error", "drop"]) -> Task:
