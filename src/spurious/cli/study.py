@@ -165,6 +165,24 @@ def results(
         print("\n".join(("missing:", *written.missing)), file=sys.stderr)
 
 
+@study.command
+def pages(*paths: Path, results: Path = RESULTS) -> None:
+    """Write the tables of Markdown pages anew from results: what stands between their markers, and nothing else.
+
+    Args:
+        paths: Markdown files with `<!-- results: STUDY -->` and `<!-- end of results -->`.
+        results: The folder that `study results` writes into, with demands.yaml.
+    """
+    from spurious.store.files import write_text
+    from spurious.study.checked import load_demands
+    from spurious.study.pages import filled
+
+    demands = load_demands(results / "demands.yaml")
+    for path in paths:
+        write_text(path, filled(path, results, demands))
+        print(path)
+
+
 def run_owed(
     spec: "StudySpec", store: Path, *, data: Path | None = None, jobs: str = "auto", only: Sequence[str] = ()
 ) -> "Outcome":
