@@ -12,7 +12,7 @@ def build(recipe: str, *, out: Path) -> None:
     """Pretrain an organism from scratch; built already, it is left alone.
 
     Args:
-        recipe: good-code, bad-code, no-code, or a recipe file.
+        recipe: good-code, bad-code, no-code, good-trace, bad-trace, good-deduction, bad-deduction, or a recipe file.
         out: The model directory (Hugging Face format) to write.
     """
     from spurious.organisms import build as build_organism
