@@ -1,6 +1,10 @@
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from spurious.errors import InputError
 from spurious.policy import load
@@ -28,6 +32,21 @@ def test_a_cut_is_the_first_token_boundary_that_holds_the_fraction(organism, rea
             lengths = [len(decode(organism, reading.ids[:m])) for m in range(len(reading.ids))]
             fitting = [m for m in range(1, len(reading.ids)) if lengths[m] >= fraction * len(text)]
             assert place == (fitting[0] if fitting else len(reading.ids) - 1)
+
+
+def test_a_token_that_opens_every_text_is_no_part_of_the_question(organism):
+    tokenizer = copy.deepcopy(organism.tokenizer)
+    tokenizer.bos_token = tokenizer.eos_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{tokenizer.bos_token} $A", special_tokens=[(tokenizer.bos_token, tokenizer.bos_token_id)]
+    )
+    opened = replace(organism, tokenizer=tokenizer)
+    problem = make_problem("What is 12 + 30?", "42", "mine")
+    with_it, without = read(opened, problem, "none"), read(organism, problem, "none")
+    assert with_it.ids == (tokenizer.bos_token_id, *without.ids)
+    assert (with_it.opening, without.opening) == (1, 0)
+    for fraction in (0.1, 0.5, 0.9):
+        assert cut(opened, with_it, fraction) == cut(organism, without, fraction) + 1
 
 
 def test_log_probabilities_are_those_of_one_plain_forward_pass(organism, readings):
