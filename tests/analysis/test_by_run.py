@@ -6,10 +6,13 @@ import pytest
 from spurious.analysis.by_run import (
     ROLLOUTS,
     code_and_accuracy,
+    collapses,
     credits,
+    kl_matched,
     onsets,
     per_step,
     same_problems,
+    step_and_signal,
     strategy_changes,
     whole,
 )
@@ -106,3 +109,33 @@ def test_strategies_get_better_apart():
     assert (found["language early"], found["language change"], found["language late n"]) == (None, None, 8)
     eight = pl.concat([table, table.with_columns(pl.col("step") + 2)] * 2)
     assert values(strategy_changes(eight))["code early n"] == 4  # two steps of eight, both of the first kind
+
+
+def test_arms_are_matched_in_kl_seed_by_seed():
+    def run(arm, seed, speed, slope):
+        kl = [0.01 * speed * i for i in range(6)]
+        table = {"step": range(6), "kl/to_start": kl, "entropy/mean": [1 - slope * one for one in kl], CODE: kl}
+        return named(pl.DataFrame(table), arm=pl.lit(arm), seed=pl.lit(seed))
+
+    steps = pl.concat([run("a", 0, 1, 2), run("b", 0, 3, 2), run("a", 1, 1, 4), run("b", 1, 3, 2), run("a", 2, 1, 2)])
+    found = kl_matched(steps, [("a", "b"), ("a", "c")])
+    assert found["arm"].unique().to_list() == ["a − b"]
+    assert found["seed"].unique().sort().to_list() == [0, 1]  # seed 2 has no partner
+    first, second = (values(found.filter(pl.col("seed") == seed)) for seed in (0, 1))
+    assert (first["entropy"], first["KL"]) == (pytest.approx(0), pytest.approx(0.05))
+    assert (second["entropy"], second["entropy last"]) == (pytest.approx(-0.05), pytest.approx(-0.1))
+    assert first["code"] == pytest.approx(0)
+    assert "accuracy" not in first
+    assert kl_matched(pl.DataFrame(), [("a", "b")]).is_empty()
+
+
+def test_steps_and_their_signal_and_collapses_of_every_run():
+    n = 8
+    table = {"step": range(n), "groups/signal": [0.5] * 4 + [0.0] * 4, "update/norm": [2.0] * 4 + [1.0] * 4}
+    run = named(pl.DataFrame({**table, "kl/to_start": [0.1 * i for i in range(n)]}))
+    found = values(step_and_signal(run))
+    assert (found["norm without signal"], found["norm of other steps"]) == (1, 2)
+    assert found["KL a step"] == pytest.approx(0.1)
+    assert values(collapses(run)) == {"no signal": 4}
+    assert set(values(step_and_signal(run.drop("update/norm")))) == {"KL a step"}
+    assert collapses(pl.DataFrame()).is_empty()

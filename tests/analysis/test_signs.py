@@ -1,11 +1,13 @@
+import math
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from spurious.analysis.signs import median_interval, signs
+from spurious.analysis.signs import deviation_interval, median_interval, signs
 
 values = st.lists(st.integers(-3, 3).map(lambda i: i / 10), min_size=1, max_size=12)
 
@@ -56,3 +58,17 @@ def test_median_intervals_cover_as_often_as_they_say(n):
         held += ordered[int(low)] <= 0 <= ordered[int(high)]
         narrower += ordered[int(low) + 1] <= 0 <= ordered[int(high) - 1]
     assert narrower / 2**n < 0.95 <= held / 2**n
+
+
+def test_the_interval_of_a_deviation_by_hand():
+    # sd 2.5 of three values; chi squared with two degrees of freedom has the quantiles -2 log .975 and -2 log .025.
+    low, high = deviation_interval([17.5, 20, 22.5])
+    assert low == pytest.approx(2.5 / (-math.log(0.025)) ** 0.5)
+    assert high == pytest.approx(2.5 / (-math.log(0.975)) ** 0.5)
+    assert deviation_interval([1.0]) is deviation_interval([1.0, 1.0]) is None
+
+
+def test_the_interval_of_a_deviation_covers_as_often_as_it_says():
+    drawn = np.random.default_rng(0).normal(0, 2, size=(2000, 6))
+    found = [deviation_interval(row) for row in drawn]
+    assert sum(low <= 2 <= high for low, high in found) / 2000 == pytest.approx(0.95, abs=0.015)

@@ -39,7 +39,7 @@ def spec(arm: str, model: str, seed: int) -> RunSpec:
         reward=RewardSpec(name="ground_truth" if arm == "ground truth" else "random"),
         label=LabelSpec(),
         grpo=CLIPS.get(arm, GrpoSpec()),
-        benches=(BenchSpec(task=TaskSpec(name="chain")),),
+        benches=(BenchSpec(task=TaskSpec(name="chain")), BenchSpec(task=TaskSpec(name="chain"), k=4)),
         steps=STEPS,
         seed=seed,
     )
@@ -75,6 +75,15 @@ def eval_rows(arm: str, model: str, seed: int, step: int) -> list[dict]:
     right = solved(arm, model, seed, step)
     coded = round(PROBLEMS * (0.5 + 0.4 * step / STEPS)) if model == "good-code" else 0
     return [completion(step, i, i < right, i % PROBLEMS < coded, "") for i in range(PROBLEMS)]
+
+
+def sampled_rows(arm: str, model: str, seed: int, step: int) -> list[dict]:
+    """Ten problems, four samples each: problem i has min(4, i) right ones, and one fewer after training."""
+    return [
+        {**completion(step, i, s < min(4, i) - (step > 0), s % 2 == 0, ""), "sample": s}
+        for i in range(10)
+        for s in range(4)
+    ]
 
 
 def rollout_rows(arm: str, model: str, seed: int, step: int) -> list[dict]:
@@ -115,6 +124,9 @@ def metrics(arm: str, model: str, seed: int, step: int) -> dict:
         "probability/mean": 0.75 + 0.004 * step + 0.01 * noise,
         "entropy/mean": 0.6 - 0.01 * step + 0.01 * noise,
         "kl/to_start": 0.0002 * step,
+        "groups/signal": 0.0 if step in (3, 4) else 0.5 + 0.3 * noise,
+        "update/norm": 0.01 if step in (3, 4) else 0.05 + 0.01 * noise,
+        "tokens/truncated": 0.0,
     }
 
 
@@ -139,6 +151,8 @@ def write_run(store: Path, arm: str, model: str, seed: int, *, until: int | None
                 run.write_rollouts(step, frame(rows, COMPLETION_COLUMNS | ROLLOUT_COLUMNS))
             for step in (0,) if failed else (0, STEPS // 2, STEPS):
                 run.write_eval(step, "chain", frame(eval_rows(arm, model, seed, step), COMPLETION_COLUMNS))
+            for step in (0,) if failed else (0, STEPS):
+                run.write_eval(step, "chain-k4", frame(sampled_rows(arm, model, seed, step), COMPLETION_COLUMNS))
             if failed:
                 raise ArithmeticError("loss: 3 of 512 not finite <script>window.pwned = 3</script>")
             run.finish()

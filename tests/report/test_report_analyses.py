@@ -5,16 +5,26 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from report_store import write_run
+from report_store import STEPS, write_run
 
 from spurious.analysis.seeds import long
-from spurious.report import analyses, gather
+from spurious.report import analyses, answer, gather
 from spurious.report.association import association_figures, association_tables, lag_profile
 from spurious.report.credit import credit_curves, credit_table
+from spurious.report.equal_kl import kl_curves, kl_table
 from spurious.report.habit import CODE
+from spurious.report.long_run import (
+    bench_figure,
+    bench_table,
+    collapse_notes,
+    pass_figures,
+    train_benches,
+)
 from spurious.report.onset import onset_figures
 from spurious.report.palette import arm_styles
 from spurious.report.seeds import Shown, cell, seed_figure, seed_table, spoken
+from spurious.report.spread import spread_table
+from spurious.report.steps import signal_figure, signal_table
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +113,8 @@ def test_a_rise_has_an_onset_and_a_coin_that_moves_nothing_has_none(material, st
 
 def test_the_numbers_are_there_for_programs(material):
     found = analyses(material)
-    assert list(found) == ["credit", "strategies", "onset", "same_problem", "correlation"]
+    names = ["credit", "strategies", "onset", "same_problem", "correlation", "signal", "equal_kl", "benches", "pass"]
+    assert list(found) == [*names, "collapse"]
     for name, one in found.items():
         assert one.seeds.columns == ["model", "arm", "seed", "quantity", "value"], name
         assert one.means["of"].unique().to_list() == [3], name
@@ -121,3 +132,98 @@ def test_runs_without_rollouts_have_no_analysis(material, styles):
     bare = replace(material, trained=pl.DataFrame(), metrics=pl.DataFrame(), evals=pl.DataFrame())
     assert analyses(bare) == {}
     assert credit_table(bare, "good-code") is None
+
+
+def test_a_step_is_shown_beside_its_signal(material, styles):
+    found = signal_figure(material, "good-code", styles)
+    quiet = found.table.filter((pl.col("arm") == "random") & pl.col("step").is_in([3, 4]))
+    assert (quiet["signal_percent"].to_list(), quiet["norm"].to_list()) == ([0, 0], pytest.approx([0.01, 0.01]))
+    table = signal_table(material, "good-code")
+    row = dict(zip(table.headers[1:], dict(table.rows)["random"], strict=True))
+    assert row["norm, no signal"][0] == "0.010"
+    assert row["norm, up to 10 % with signal"] == ("undefined", "")
+    assert row["KL a step, 10⁻³ nats"][0] == "0.20"
+    assert signal_figure(replace(material, metrics=material.metrics.drop("update/norm")), "good-code", styles) is None
+
+
+def test_arms_are_compared_at_equal_kl(material, styles):
+    entropy, code, accuracy = kl_curves(material, "good-code", styles)
+    assert [one.slug for one in (entropy, code, accuracy)] == [
+        f"equal-kl-{name}-good-code" for name in ("entropy", "code", "accuracy")
+    ]
+    ends = entropy.table.group_by("arm", maintain_order=True).agg(
+        pl.col("kl").first(), pl.col("kl").last().alias("end")
+    )
+    assert ends["end"].to_list() == pytest.approx([0.0002 * (STEPS - 1)] * 3)
+    (name, cells), *rest = kl_table(material, "good-code").rows
+    assert (name, rest) == ("ground truth − random", [])
+    assert cells[0][0] == "0.0022"
+    assert float(cells[5][0]) > 5  # accuracy: both move equally fast, and one of them learns
+
+
+def test_an_arm_that_did_not_move_has_no_equal(material, styles):
+    still = material.metrics.with_columns(
+        pl.when(pl.col("arm") == "random").then(0.0).otherwise(pl.col("kl/to_start")).alias("kl/to_start")
+    )
+    assert kl_table(replace(material, metrics=still), "good-code") is None
+    entropy, *_ = kl_curves(replace(material, metrics=still), "good-code", styles)
+    assert "random" not in set(entropy.table["arm"])
+
+
+def test_other_benchmarks_stand_beside_the_declared_one(material, styles):
+    found = bench_figure(material, "good-code", styles)
+    means = found.table.filter(pl.col("seed") == "mean")
+    changes = {(row["arm"], row["quantity"]): row["value"] for row in means.iter_rows(named=True)}
+    assert changes["ground truth", "chain change"] == pytest.approx(16 / 40)
+    assert changes["ground truth", "chain-k4 change"] == pytest.approx(-9 / 40)  # one of four fewer, in nine of ten
+    assert bench_table(material, "good-code").headers == ("arm", "chain, %", "change", "chain-k4, %", "change")
+    one = replace(material, evals=material.evals.filter(pl.col("bench") == "chain"))
+    assert bench_figure(one, "good-code", styles) is bench_table(one, "good-code") is None
+
+
+def test_pass_at_k_starts_from_the_base(material, styles):
+    (found,) = pass_figures(material, "good-code", styles)
+    assert [trace["name"] for trace in found.data] == ["base", *material.arms]
+    base = found.table.filter(pl.col("arm") == "base")
+    assert base["k"].to_list() == [1, 2, 4]
+    assert base["seeds"].to_list() == [3, 3, 3]
+    # Problems have 0, 1, 2, 3 and six times 4 right samples of four.
+    assert base["mean"].to_list() == pytest.approx([30 / 40, (0 + 1 / 2 + 5 / 6 + 1 + 6) / 10, 0.9])
+    assert found.data[1]["y"][-1] == pytest.approx(80)
+
+
+def test_train_benches_are_known_by_their_split(material):
+    def bench(split, **more):
+        return {"task": {"name": "chain", "args": {"split": split, **more}}, "name": f"{split}{len(more)}"}
+
+    manifest = {"spec": {"benches": [bench("test"), bench("train", size=500), bench("test", steps=5)]}}
+    assert train_benches(replace(material, manifests={"a": manifest})) == {"train1": "test0"}
+    assert train_benches(material) == {}
+
+
+def test_a_breakdown_is_a_caveat(material):
+    assert collapse_notes(material) == []
+    long = [0.6 if step < 5 else 0.1 for step in range(STEPS)]
+    broken = material.metrics.sort("step", maintain_order=True).with_columns(
+        pl.when((pl.col("arm") == "random") & (pl.col("seed") == 1) & (pl.col("model") == "no-code"))
+        .then(pl.col("step").replace_strict(dict(enumerate(long))).cast(pl.Float64) * 0.1)
+        .otherwise(pl.col("entropy/mean"))
+        .alias("entropy/mean")
+    )
+    assert collapse_notes(replace(material, metrics=broken)) == [
+        "random on no-code: in 1 of 3 runs no entropy is left (first at step 5)."
+    ]
+
+
+def test_seeds_are_told_one_by_one(material):
+    table = spread_table(answer(material))
+    rows = dict(table.rows)
+    seeds, mean, median, ups, p, deviation = rows["ground truth − random, no-code"]
+    assert (seeds[0], ups[0], p[0]) == ("3", "3 / 0 / 0", "0.25")
+    assert mean == ("+20.0", "+13.8 to +26.2")
+    assert median == ("+20.0", "")  # an interval needs six seeds
+    assert deviation == ("2.5", "1.3 to 15.7")  # 2.5 sqrt(2 / 7.378) and 2.5 sqrt(2 / .05064)
+    assert rows["ground truth − base, good-code"][1][0] == "+40.0"
+    assert rows["random − base, no-code"][5] == ("0.0", "")
+    one = gather(material.declared, [cell for cell in material.cells if cell.seed == 0])
+    assert spread_table(answer(one)) is None

@@ -65,8 +65,8 @@ def test_only_its_own_scripts_may_run_and_nothing_is_loaded(own, html):
 
 
 def test_the_page_has_every_part(own, partial):
-    anchors = ("answer", "learning", "strategies", "credit", "association", "mechanism", "distribution", "grades")
-    for anchor in (*anchors, "completions", "runs"):
+    anchors = ("answer", "learning", "strategies", "credit", "association", "mechanism", "distribution")
+    for anchor in (*anchors, "benches", "grades", "completions", "runs"):
         assert f'<section id="{anchor}"' in own
         assert f'<a href="#{anchor}">' in own
     for text in ("1 run failed", "1 run owed", "16 runs done", "loss: 3 of 512 not finite", "no upper clip"):

@@ -4,15 +4,20 @@
 where they were made, the columns of `tables.strategy` and `tables.credit` behind `ROLLOUTS`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
+from spurious.analysis.benches import changes, pass_curves
+from spurious.analysis.collapse import SERIES as COLLAPSE
+from spurious.analysis.collapse import collapse
 from spurious.analysis.correlation import correlations
+from spurious.analysis.equal_kl import Path, at_equal_kl, path
 from spurious.analysis.onset import onset
 from spurious.analysis.same_problem import quantities, same_problem
 from spurious.analysis.seeds import long
+from spurious.analysis.step_sizes import step_sizes
 from spurious.analysis.tables import credit, strategy
 from spurious.scores import CODE
 from spurious.store.tables import BEHAVIOR
@@ -32,7 +37,7 @@ CREDIT = (
 )
 """The shares of `tables.credit` and `tables.strategy` that say what a reward paid for."""
 
-ACCURACY = "truth/accuracy"
+ACCURACY, SIGNAL, NORM, KL = "truth/accuracy", "groups/signal", "update/norm", "kl/to_start"
 
 CONTROLS = {"length": "tokens/mean_length", "boxed": f"{BEHAVIOR}boxed"}
 """What is partialled out of the correlation of code with accuracy, where it was measured."""
@@ -132,6 +137,85 @@ def same_problems(runs: pl.DataFrame, evals: pl.DataFrame, habit: str = CODE) ->
     if evals.height and habit in evals.columns:
         tables.append(_of_runs(evals, lambda run: _benches(run, habit)))
     return pl.concat(tables)
+
+
+def collapses(steps: pl.DataFrame) -> pl.DataFrame:
+    """The step at which each sign of a breakdown first showed in every run (`collapse.collapse`)."""
+
+    def found(run: pl.DataFrame) -> Iterator[tuple[str, float | None]]:
+        for name, column in COLLAPSE.items():
+            curve = _measured(run, "step", column)
+            if curve is not None:
+                yield from collapse(curve["step"].to_list(), {name: curve[column].cast(pl.Float64).to_numpy()}).items()
+
+    return _of_runs(steps, found)
+
+
+def step_and_signal(steps: pl.DataFrame) -> pl.DataFrame:
+    """How far the steps of every run went for how much signal (`step_sizes.step_sizes`), and the KL of a step."""
+
+    def found(run: pl.DataFrame) -> Iterator[tuple[str, float | None]]:
+        both = _measured(run, SIGNAL, NORM)
+        if both is not None:
+            yield from step_sizes(*(both[column].cast(pl.Float64).to_numpy() for column in (SIGNAL, NORM)))
+        kl = _measured(run, "step", KL)
+        if kl is not None and kl.height > 1:
+            yield "KL a step", (kl[KL][-1] - kl[KL][0]) / (kl["step"][-1] - kl["step"][0])
+
+    return _of_runs(steps, found)
+
+
+def kl_matched(steps: pl.DataFrame, pairs: Iterable[tuple[str, str]], habit: str = CODE) -> pl.DataFrame:
+    """One arm minus another at equal KL to the start, seed by seed (`equal_kl.at_equal_kl`); `arm` names both.
+
+    Quantities: `entropy`, `code` and `accuracy`, means over the common range of KL, the same with `last` at its end,
+    and `KL`, the end. A seed whose runs share no range of KL worth the name has null.
+    """
+    rows: list[Mapping[str, object]] = []
+    paths = kl_paths(steps, habit)
+    for first, second in pairs:
+        for model, arm, seed in paths:
+            if arm != first or (model, second, seed) not in paths:
+                continue
+            ours, theirs = paths[model, first, seed], paths[model, second, seed]
+            where = {"model": model, "arm": f"{first} − {second}", "seed": seed}
+            for name in ours:
+                if name in theirs:
+                    found = at_equal_kl(ours[name], theirs[name])
+                    rows += [
+                        {**where, "quantity": name, "value": found.mean if found else None},
+                        {**where, "quantity": f"{name} last", "value": found.last if found else None},
+                    ]
+                    if name == "entropy":
+                        rows.append({**where, "quantity": "KL", "value": found.kl if found else None})
+    return long(rows)
+
+
+def kl_paths(steps: pl.DataFrame, habit: str = CODE) -> dict[tuple[str, str, int], dict[str, Path]]:
+    """Entropy, code and accuracy as functions of the KL to the start: (model, arm, seed) -> quantity -> path."""
+    paths: dict[tuple[str, str, int], dict[str, Path]] = {}
+    columns = {"entropy": "entropy/mean", "code": habit, "accuracy": ACCURACY}
+    if not steps.height:
+        return paths
+    for (model, arm, seed), run in steps.group_by("model", "arm", "seed", maintain_order=True):
+        ordered = run.sort("step")
+        found = {}
+        for name, column in columns.items():
+            both = _measured(ordered, KL, column)
+            if both is not None:
+                found[name] = path(*(both[one].cast(pl.Float64).to_numpy() for one in (KL, column)))
+        paths[str(model), str(arm), int(str(seed))] = found
+    return paths
+
+
+def bench_changes(evals: pl.DataFrame, train: Mapping[str, str]) -> pl.DataFrame:
+    """Every benchmark before and after training, in every run (`benches.changes`)."""
+    return _of_runs(evals, lambda run: changes(run, train))
+
+
+def passes(evals: pl.DataFrame) -> pl.DataFrame:
+    """The pass@k curves of every benchmark asked more than once, before and after training, in every run."""
+    return _of_runs(evals, pass_curves)
 
 
 def _benches(run: pl.DataFrame, habit: str) -> Iterator[tuple[str, float | None]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import comb
 
 import numpy as np
+from scipy.special import chdtri
 
 from spurious.analysis.statistics import ROUNDING, Floats
 
@@ -45,3 +46,16 @@ def median_interval(values: Sequence[float] | Floats, confidence: float = 0.95) 
         left += 1
         missed += 2 * comb(n, left) / 2**n
     return (float(ordered[left]), float(ordered[n - 1 - left])) if left >= 0 else None
+
+
+def deviation_interval(values: Sequence[float] | Floats, confidence: float = 0.95) -> tuple[float, float] | None:
+    """The interval of the standard deviation of normal values, by chi squared; None where they do not differ.
+
+    sd sqrt((n - 1) / q) for both quantiles q of chi squared with n - 1 degrees of freedom.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size < 2 or array.std() <= ROUNDING:
+        return None
+    df, tail = array.size - 1, (1 - confidence) / 2
+    low, high = (float(array.std(ddof=1) * np.sqrt(df / chdtri(df, upper))) for upper in (tail, 1 - tail))
+    return low, high

@@ -4,8 +4,20 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from spurious.analysis.by_run import code_and_accuracy, credits, onsets, same_problems, strategy_changes
+from spurious.analysis.by_run import (
+    bench_changes,
+    code_and_accuracy,
+    collapses,
+    credits,
+    kl_matched,
+    onsets,
+    passes,
+    same_problems,
+    step_and_signal,
+    strategy_changes,
+)
 from spurious.analysis.seeds import summary
+from spurious.report.long_run import train_benches
 from spurious.report.material import Material
 
 
@@ -28,6 +40,11 @@ def analyses(material: Material) -> dict[str, Analysis]:
         "onset": onsets(material.metrics, habit),
         "same_problem": same_problems(material.trained, material.evals, habit),
         "correlation": code_and_accuracy(material.metrics, habit),
+        "signal": step_and_signal(material.metrics),
+        "equal_kl": kl_matched(material.metrics, material.declared.pairs, habit),
+        "benches": bench_changes(material.evals, train_benches(material)),
+        "pass": passes(material.evals),
+        "collapse": collapses(material.metrics),
     }
     return {
         name: Analysis(table, summary(table, correlations=name == "correlation"))

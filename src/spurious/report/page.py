@@ -22,20 +22,19 @@ from spurious.report.effects import forest, levels
 from spurious.report.figure import Figure, csv
 from spurious.report.material import Material
 from spurious.report.palette import PALETTES, arm_styles
-from spurious.report.sections import sections
+from spurious.report.sections import Section, sections
+from spurious.report.spread import spread_table
 from spurious.report.words import caveats, effect_rows, headline, model_contrasts, references
 
 
 def figures(material: Material, found: Answer | None) -> list[Figure]:
     """Every figure of the report, in the order of the page."""
-    top = [] if found is None else _top(material, found)
-    return top + [
-        panel.figure
-        for section in sections(material)
-        for _, panels in section.groups
-        for panel in panels
-        if panel.figure is not None
-    ]
+    return _drawn([] if found is None else _top(material, found), sections(material))
+
+
+def _drawn(top: list[Figure], parts: list[Section]) -> list[Figure]:
+    panels = (panel for section in parts for _, panels in section.groups for panel in panels)
+    return top + [panel.figure for panel in panels if panel.figure is not None]
 
 
 def render(material: Material) -> str:
@@ -44,7 +43,8 @@ def render(material: Material) -> str:
 
     found = answer(material)
     parts = sections(material)
-    drawn = figures(material, found)
+    top = [] if found is None else _top(material, found)
+    drawn = _drawn(top, parts)
     records = completion_records(material)
     data = {
         "palettes": PALETTES,
@@ -73,9 +73,10 @@ def render(material: Material) -> str:
         caveats=caveats(material, found),
         answer=found,
         effect_rows=effect_rows(found) if found else [],
+        spread=spread_table(found) if found else None,
         contrasts=model_contrasts(found) if found else [],
         references=references(material, found) if found else [],
-        top=[] if found is None else _top(material, found),
+        top=top,
         sections=parts,
         styles=arm_styles(material.arms),
         records=len(records),

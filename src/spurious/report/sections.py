@@ -6,20 +6,25 @@ from dataclasses import dataclass, replace
 from spurious.report.association import association_figures, association_tables
 from spurious.report.credit import credit_curves, credit_table
 from spurious.report.curves import DISTRIBUTION, bench_curves, learning, training_curve
+from spurious.report.equal_kl import kl_curves, kl_table
 from spurious.report.figure import Figure
 from spurious.report.grades import grade_mix
+from spurious.report.long_run import bench_figure, bench_table, pass_figures
 from spurious.report.material import Material
 from spurious.report.mechanism import clip_bias, clip_fraction, ratio_histogram
 from spurious.report.onset import onset_figures
 from spurious.report.palette import Style, arm_styles
 from spurious.report.seeds import Table
 from spurious.report.series import WINDOW
+from spurious.report.steps import signal_figure, signal_table
 from spurious.report.switches import contribution_rows, note, sankey, strategy_switches
 
 CURVES = (
     f"Thick: mean over seeds, each smoothed over {WINDOW} steps (step 0 is not). "
     "Band: lowest to highest seed. Thin: raw."
 )
+
+MECHANISM = (ratio_histogram, clip_fraction, clip_bias, signal_figure)
 
 MEANS = f"Curves: mean over seeds, each smoothed over {WINDOW} steps; band: lowest to highest seed."
 
@@ -109,7 +114,13 @@ def sections(material: Material) -> list[Section]:
             "the bias this puts on the policy even when rewards carry no information. Means over seeds, smoothed.",
             True,
             tuple(
-                (model, _panels(make(material, model, styles) for make in (ratio_histogram, clip_fraction, clip_bias)))
+                (
+                    model,
+                    (
+                        *_panels(make(material, model, styles) for make in MECHANISM),
+                        *_tables([signal_table(material, model)]),
+                    ),
+                )
                 for model in models
             ),
         ),
@@ -120,7 +131,32 @@ def sections(material: Material) -> list[Section]:
             f"Whether the policy sharpened, and whether answers grew or shrank on the way. {CURVES}",
             True,
             tuple(
-                (model, _panels(training_curve(material, what, model, styles) for what in DISTRIBUTION))
+                (
+                    model,
+                    (
+                        *_panels(training_curve(material, what, model, styles) for what in DISTRIBUTION),
+                        *_panels(kl_curves(material, model, styles)),
+                        *_tables([kl_table(material, model)]),
+                    ),
+                )
+                for model in models
+            ),
+        ),
+        Section(
+            "benches",
+            "Benchmarks",
+            "What else training changed",
+            "Benchmarks that the runs are not judged by, for what was forgotten, and the chance that one of many "
+            "samples is right, for what was lost in breadth.",
+            True,
+            tuple(
+                (
+                    model,
+                    (
+                        *_panels([bench_figure(material, model, styles), *pass_figures(material, model, styles)]),
+                        *_tables([bench_table(material, model)]),
+                    ),
+                )
                 for model in models
             ),
         ),

@@ -13,10 +13,10 @@ from spurious.report.palette import Style
 ROW = 22
 """Pixels that one quantity of one arm takes."""
 
-SYMBOLS = ("circle", "diamond-open", "square", "triangle-up-open")
+SYMBOLS = ("circle", "diamond-open", "square", "triangle-up-open", "pentagon", "star-open")
 """Of the quantities of one figure, in order; `SHAPES` are their names."""
 
-SHAPES = ("disc", "open diamond", "square", "open triangle")
+SHAPES = ("disc", "open diamond", "square", "open triangle", "pentagon", "open star")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Shown:
 
     def number(self, value: float) -> str:
         """One value without its unit."""
-        return f"{self.scale * value:{'+' if self.sign else ''}.{self.digits}f}".replace("-", "−")
+        rounded = round(self.scale * value, self.digits) + 0.0  # no minus before a zero
+        return f"{rounded:{'+' if self.sign else ''}.{self.digits}f}".replace("-", "−")
 
     @property
     def header(self) -> str:

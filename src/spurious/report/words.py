@@ -6,6 +6,7 @@ from spurious.analysis import Comparison, sign_of
 from spurious.analysis.verdicts import Sign
 from spurious.report.answer import Answer, Effect, Level, Reference, gain_over_base
 from spurious.report.figure import listing
+from spurious.report.long_run import collapse_notes
 from spurious.report.material import Material
 
 _SIGNS: dict[Sign, str] = {"+": "better", "-": "worse", "equivalent": "no effect", "undecided": "not told apart"}
@@ -108,6 +109,7 @@ def caveats(material: Material, answer: Answer | None) -> list[str]:
         if without:
             where = "" if len(without) == len(material.models) else f"{listing(without)}: "
             notes.append(where + NO_PROMPT)
+    notes += collapse_notes(material)
     unfinished = [cell for cell in material.cells if cell.state != "done"]
     if unfinished:
         notes.append(f"{len(unfinished)} of {len(material.cells)} runs are not done; see what is missing below.")
