@@ -153,6 +153,12 @@ def test_histograms_add_up(material):
     assert y[0] is None
 
 
+def test_an_arm_that_is_not_run_yet_is_in_no_histogram(material):
+    waiting = replace(material, metrics=material.metrics.filter(pl.col("arm") != "random"))
+    found = ratio_histogram(waiting, "good-code", arm_styles(material.arms))
+    assert found.table["arm"].unique().sort().to_list() == ["ground truth", "random, no clip"]
+
+
 def test_clip_bounds_come_from_the_manifests_and_absent_ones_from_none(material):
     assert clip_bounds(material, "good-code") == [0.8, 1.2]
 
