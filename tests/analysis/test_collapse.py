@@ -25,6 +25,12 @@ def test_each_sign_begins_where_it_first_holds_three_times():
     assert IN_A_ROW == 3
 
 
+def test_a_model_that_was_sure_from_the_start_has_not_collapsed():
+    sure = np.array([0.04, 0.02, 0.015, 0.012, 0.012])
+    assert collapse(range(5), {"entropy": sure}) == {"no entropy": None}
+    assert collapse(range(5), {"entropy": np.array([0.04, 0.01, 0.009, 0.01, 0.02])}) == {"no entropy": 1}
+
+
 def test_a_reward_that_never_had_a_signal_has_not_lost_it():
     assert collapse(range(6), run(signal=[0.0] * 6)) == {"no signal": None}
 

@@ -26,6 +26,9 @@ IN_A_ROW = 3
 LEAST_ENTROPY = 0.02
 """Nats a token: the policy says nearly always the same."""
 
+LOST_ENTROPY = 0.25
+"""The share of its first entropy that is left at most: a model may be as sure as that before any training."""
+
 MOST_BROKEN = 0.5
 """Share of completions that are cut off by the length limit, or stuck in a loop."""
 
@@ -45,7 +48,9 @@ def collapse(steps: Sequence[int], series: Mapping[str, Floats]) -> dict[Sign, f
     """
     found: dict[Sign, float | None] = {}
     if "entropy" in series:
-        found["no entropy"] = _first(steps, series["entropy"] <= LEAST_ENTROPY)
+        found["no entropy"] = _first(
+            steps, series["entropy"] <= min(LEAST_ENTROPY, LOST_ENTROPY * series["entropy"][0])
+        )
     if "signal" in series:
         had = np.maximum.accumulate(series["signal"] > 0)
         found["no signal"] = _first(steps, (series["signal"] == 0) & had)

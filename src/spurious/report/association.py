@@ -43,7 +43,7 @@ def association_figures(material: Material, model: str, styles: Mapping[str, Sty
             model,
             CORRELATIONS,
             styles,
-            x="correlation over the steps of a run",
+            x="correlation",
             caption="Mean over seeds (Fisher's z) with its 95 % interval. Undefined: one of the two is constant in "
             "every seed.",
             correlations=True,

@@ -37,7 +37,7 @@ def bench_figure(material: Material, model: str, styles: Mapping[str, Style]) ->
         model,
         [Shown(f"{bench} change", bench, 100, 1, sign=True) for bench in benches[: len(SYMBOLS)]],
         styles,
-        x="after minus before, points of accuracy",
+        x="change, points",
         caption="The declared benchmark first; the others were not what the runs are judged by.",
         zero=True,
     )
