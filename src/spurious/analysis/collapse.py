@@ -48,9 +48,8 @@ def collapse(steps: Sequence[int], series: Mapping[str, Floats]) -> dict[Sign, f
     """
     found: dict[Sign, float | None] = {}
     if "entropy" in series:
-        found["no entropy"] = _first(
-            steps, series["entropy"] <= min(LEAST_ENTROPY, LOST_ENTROPY * series["entropy"][0])
-        )
+        left = series["entropy"]
+        found["no entropy"] = _first(steps, (left <= LEAST_ENTROPY) & (left <= LOST_ENTROPY * left[:1]))
     if "signal" in series:
         had = np.maximum.accumulate(series["signal"] > 0)
         found["no signal"] = _first(steps, (series["signal"] == 0) & had)
