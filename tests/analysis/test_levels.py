@@ -65,6 +65,12 @@ def test_shares_that_do_not_vary_keep_an_interval():
     assert same.difference.interval[0] < 0 < same.difference.interval[1]
 
 
+def test_zeros_and_ones_that_are_no_share_get_the_t_interval():
+    assert level([0.0] * 50, share=False).interval == (0, 0)
+    assert apart([0.0] * 50, [0.0] * 20, share=False)[0].interval == (0, 0)
+    assert apart([0.0] * 50, [0.0] * 20)[0].interval == pytest.approx(newcombe(0, 0, 50, 20))
+
+
 def test_lengths_get_the_t_interval_of_their_differences():
     before, after = [10.0, 12.0, 9.0, 30.0], [12.0, 13.0, 12.0, 34.0]
     one = change(before, after)

@@ -39,14 +39,14 @@ class Change:
     """Two-sided: McNemar's exact test where every outcome is 0 or 1, else the t test of the differences."""
 
 
-def level(values: Sequence[float] | NDArray[np.float64]) -> Level:
-    """A mean with its interval: Wilson's where every value is 0 or 1, else t.
+def level(values: Sequence[float] | NDArray[np.float64], *, share: bool = True) -> Level:
+    """A mean with its interval: Wilson's of a share where every value is 0 or 1, else t.
 
     Raises ValueError without values.
     """
     array = _checked(values)
     n = array.size
-    interval = wilson(int(array.sum()), n) if _binary(array) else _t_interval(array)
+    interval = wilson(int(array.sum()), n) if share and _binary(array) else _t_interval(array)
     return Level(float(array.mean()), interval, n)
 
 
@@ -71,17 +71,19 @@ def change(before: Sequence[float] | NDArray[np.float64], after: Sequence[float]
     return Change(level(first), level(second), Level(float(differences.mean()), interval, first.size), p)
 
 
-def apart(a: Sequence[float] | NDArray[np.float64], b: Sequence[float] | NDArray[np.float64]) -> tuple[Level, float]:
+def apart(
+    a: Sequence[float] | NDArray[np.float64], b: Sequence[float] | NDArray[np.float64], *, share: bool = True
+) -> tuple[Level, float]:
     """The mean of a minus the mean of b, two separate sets of problems, and the two-sided p that they are one.
 
-    Newcombe's interval (1998, method 10) and Fisher's exact test where every value is 0 or 1, else Welch's t for both.
+    Newcombe's interval (1998, method 10) and Fisher's exact test of shares where every value is 0 or 1, else Welch's.
     `n` of the level counts all problems. Raises ValueError for a set of fewer than two.
     """
     first, second = _checked(a), _checked(b)
     n = first.size + second.size
     if min(first.size, second.size) < 2:
         raise ValueError("two sets of problems are told apart by two or more each")
-    if _binary(first) and _binary(second):
+    if share and _binary(first) and _binary(second):
         hits = int(first.sum()), int(second.sum())
         interval = newcombe(*hits, first.size, second.size)
         return Level(float(first.mean() - second.mean()), interval, n), fisher(*hits, first.size, second.size)

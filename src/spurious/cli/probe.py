@@ -279,7 +279,9 @@ def contamination(
 
 def shown(name: str, one: "Level") -> str:
     """A mean with its 95 % interval: shares in percent, log-probabilities and lengths as they are."""
-    plain_number = name in ("tokens", "twins", "reference") or "logprob" in name
+    from spurious.probes.contamination import in_nats
+
+    plain_number = name == "tokens" or in_nats(name)
     numbers = [f"{value:.2f}" if plain_number else percent(value) for value in (one.mean, *(one.interval or ()))]
     return numbers[0] + (f" [{numbers[1]}, {numbers[2]}]" if one.interval else "")
 

@@ -38,6 +38,11 @@ Values = Mapping[str, NDArray[np.float64]]
 """Measure -> one value a problem (the twins' only for problems that have twins)."""
 
 
+def in_nats(measure: str) -> bool:
+    """Whether a measure is a log-probability or a difference of two; the others are shares of 1."""
+    return "logprob" in measure or measure in ("twins", "reference")
+
+
 @dataclass(frozen=True, slots=True)
 class Subset:
     """A set of problems and how they are asked."""
@@ -129,13 +134,18 @@ def contamination(
 
 def _measures(suspected: Values, clean: Values | None) -> tuple[Measure, ...]:
     if clean is None:
-        return tuple(Measure(name, level(values), None, None, None, None) for name, values in suspected.items())
+        return tuple(Measure(name, _level(name, suspected), None, None, None, None) for name in suspected)
     shared = [name for name in suspected if name in clean]
-    differences = {name: apart(suspected[name], clean[name]) for name in shared}
+    differences = {name: apart(suspected[name], clean[name], share=not in_nats(name)) for name in shared}
     adjusted = dict(zip(shared, holm([differences[name][1] for name in shared]), strict=True))
     return tuple(
-        Measure(name, level(suspected[name]), level(clean[name]), *differences[name], adjusted[name]) for name in shared
+        Measure(name, _level(name, suspected), _level(name, clean), *differences[name], adjusted[name])
+        for name in shared
     )
+
+
+def _level(name: str, values: Values) -> Level:
+    return level(values[name], share=not in_nats(name))
 
 
 def _values(
