@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from spurious.cli.study import _plan_text
-from spurious.errors import SpecError
+from spurious.errors import DataError, SpecError
 from spurious.store import model_digest, read_manifest
 from spurious.study import open_study
 from spurious.study.cells import distinct, expand
@@ -111,6 +111,13 @@ def test_a_label_is_checked_before_its_votes_are_there(voted, tmp_path, label, w
         expand(resolve(study), tmp_path)
     for word in ["'odd one'", *words]:
         assert word in str(caught.value)
+
+
+def test_a_table_of_somebody_elses_votes_is_read_though_the_model_is_not_there_yet(voted, tmp_path):
+    label = {"majority": {"votes": str(tmp_path / "none.parquet")}}
+    arms = {"odd one": {"role": "control", "reward": "ground_truth", "label": label}}
+    with pytest.raises(DataError, match=r"'odd one' on 'good'.*none\.parquet"):
+        expand(resolve(voted(arms=arms, models={"good": {"organism": "good-code"}})), tmp_path)
 
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"temperature": 0}, {"max_tokens": 0}, {"extraction": "x"}, {"n": 1}])

@@ -11,7 +11,7 @@ from spurious.specs import BenchSpec, LabelSpec, RunSpec
 from spurious.store import Identity
 from spurious.store.fingerprint import digest
 from spurious.store.state import State, find_run
-from spurious.study.made import Ballot, Made, Origin, Trained, find_organism, find_votes
+from spurious.study.made import Ballot, Made, Origin, Trained, Votes, find_organism, find_votes
 from spurious.study.parts import Role, VotesSpec
 from spurious.study.spec import StudySpec
 
@@ -133,7 +133,7 @@ def _planned(study: StudySpec, arm: str, origin: Origin, seed: int, store: Path,
     except NoLabelError as error:
         if study.arms[arm].label.args.get("votes") != OWN:
             raise _named(error, study, cell) from error
-        return Planned(replace(cell, state="failed", error=str(error)), spec, _provisional(spec, sources))
+        return Planned(replace(cell, state="failed", error=str(error)), spec, _unlabeled(spec, sources))
     except InputError as error:
         raise _named(error, study, cell) from error
     if directory is None:
@@ -143,9 +143,12 @@ def _planned(study: StudySpec, arm: str, origin: Origin, seed: int, store: Path,
 
 def _settle(spec: RunSpec, first: tuple[Made, ...], store: Path, sources: Inputs) -> tuple[Identity, Path | None]:
     """What a run is and where it is or will be; provisional and nowhere while it needs what is not made."""
-    if first:
-        return _provisional(spec, sources), None
+    table = spec.label.args.get("votes")
+    if any(isinstance(one, Votes) and str(one.table) == table for one in first):
+        return _unlabeled(spec, sources), None
     prepared = prepare(spec, sources, {})
+    if first:
+        return prepared.identity, None
     return prepared.identity, find_run(store, prepared.identity.fingerprint) or store / prepared.directory_name
 
 
@@ -172,8 +175,8 @@ def _with_votes(
     return spec.model_copy(update={"label": label}), first
 
 
-def _provisional(spec: RunSpec, sources: Inputs) -> Identity:
-    """What the run is as far as it can be told before all it needs is made; also checks it.
+def _unlabeled(spec: RunSpec, sources: Inputs) -> Identity:
+    """What a run is as far as it can be told while nobody knows what its reward is told; the rest is checked.
 
     Raises:
         InputError: as `prepare` does.
