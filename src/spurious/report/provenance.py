@@ -84,7 +84,10 @@ def environments(material: Material) -> list[tuple[str, str]]:
     for manifest in material.manifests.values():
         for name, value in _flat(manifest.get("environment", {})).items():
             seen.setdefault(name, []).append(value)
-    return [(name, " | ".join(sorted(set(values), key=values.count, reverse=True))) for name, values in seen.items()]
+    return [
+        (name, " | ".join(sorted(set(values), key=lambda one: (-values.count(one), one))))
+        for name, values in seen.items()
+    ]
 
 
 def _named(spec: Mapping[str, Any]) -> str:

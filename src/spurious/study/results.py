@@ -75,7 +75,7 @@ def write_results(
         "format": FORMAT,
         "digits": DIGITS,
         "commands": commands(file, profile),
-        "environment": dict(environments(results.material)),
+        "environment": {name: values for name, values in environments(results.material) if name != "platform"},
         "tables": sorted(path.name for path in tables),
         "figures": sorted(path.name for path in figures),
     }
