@@ -78,6 +78,14 @@ def test_switches_add_up_to_the_answers(results):
     assert mine["contribution"].sum() == pytest.approx(1)
 
 
+def test_analyses_are_over_the_seeds_of_each_arm(results):
+    table = TABLES["analyses"](results)
+    assert table.columns[:4] == ["analysis", "model", "arm", "quantity"]
+    onset = table.filter((pl.col("analysis") == "onset") & (pl.col("quantity") == "accuracy change"))
+    assert set(onset.select("model", "arm").iter_rows()) == {(model, arm) for model in MODELS for arm in ARMS}
+    assert set(onset["of"]) == {len(SEEDS)}
+
+
 def test_several_samples_give_pass_and_majority_by_problem():
     rows = pl.DataFrame(
         {

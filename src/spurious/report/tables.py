@@ -13,6 +13,7 @@ import polars as pl
 from spurious.analysis import paired_differences
 from spurious.analysis.signs import signs
 from spurious.analysis.statistics import benjamini_hochberg, effect
+from spurious.report.analyses import analyses as analyzed
 from spurious.report.answer import Answer, answer, on_shared_seeds
 from spurious.report.benches import Asked, asked
 from spurious.report.effects import effect_table
@@ -212,8 +213,15 @@ def benches(results: Results) -> pl.DataFrame:
     return _frame(one.row() for one in results.asked)
 
 
+def analyses(results: Results) -> pl.DataFrame:
+    """What every analysis of `spurious.report.analyses` counts, over the seeds of each arm."""
+    counted = analyzed(results.material).items()
+    tables = [one.means.select(pl.lit(name).alias("analysis"), pl.all()) for name, one in counted]
+    return pl.concat(tables) if tables else pl.DataFrame()
+
+
 TABLES: dict[str, Callable[[Results], pl.DataFrame]] = {
-    table.__name__: table for table in (levels, effects, explored, contrasts, curves, switches, benches)
+    table.__name__: table for table in (levels, effects, explored, contrasts, curves, switches, analyses, benches)
 }
 """By the name of the file."""
 
