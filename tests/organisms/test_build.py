@@ -14,6 +14,7 @@ from spurious.errors import StoreError
 from spurious.organisms import Recipe, build, load_recipe
 from spurious.organisms.corpus import describe, generate
 from spurious.organisms.recipe import Architecture, Contamination, Training
+from spurious.organisms.tokenizer import train_tokenizer
 from spurious.tasks.chain import build as chain_problems
 from spurious.tasks.prompts import word
 from spurious.verify import extract
@@ -72,6 +73,20 @@ def weights(directory):
 def test_the_same_recipe_gives_the_same_bytes_and_another_seed_does_not(built, tmp_path):
     assert weights(build(SMALL, tmp_path / "again")) == weights(built)
     assert weights(build(SMALL.model_copy(update={"seed": 1}), tmp_path / "other")) != weights(built)
+
+
+@pytest.mark.parametrize("name", ["good-trace", "bad-deduction"])
+def test_an_organism_of_another_domain_reads_that_domain_with_its_own_tokenizer(name, tmp_path):
+    mixture = load_recipe(name).model_copy(update={"architecture": SMALL.architecture, "training": SMALL.training})
+    directory = build(mixture, tmp_path / name)
+    tokenizer, own = AutoTokenizer.from_pretrained(directory), train_tokenizer(mixture.domain)
+    assert AutoModelForCausalLM.from_pretrained(directory).config.vocab_size == len(tokenizer) == len(own)
+    for text in generate(mixture):
+        assert tokenizer(text.prompt).input_ids == own(text.prompt).input_ids
+        assert tokenizer(text.completion).input_ids == own(text.completion).input_ids
+    record = json.loads((directory / "organism.json").read_text(encoding="utf-8"))
+    assert record["recipe"]["domain"] == mixture.domain
+    assert record["corpus"]["completion_tokens"]["max"] <= 64
 
 
 def test_what_is_there_already_is_left_alone(built):
