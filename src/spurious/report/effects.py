@@ -229,7 +229,7 @@ def _line(x: float, dash: str) -> dict[str, Any]:
 def _label(x: float, reach: list[float], text: str) -> dict[str, Any]:
     """A word on top of a line, on the side where the axis has more room."""
     side = "right" if x > sum(reach) / 2 else "left"
-    place = {"x": x, "xanchor": side, "yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False}
+    place = {"x": x, "xanchor": side, "yref": "paper", "y": 1, "yanchor": "top", "showarrow": False}
     return {**place, "text": text, "font": {"size": 11, "color": "@muted"}}
 
 
