@@ -7,14 +7,13 @@ from spurious.analysis.by_run import (
     ROLLOUTS,
     code_and_accuracy,
     collapses,
+    counted,
     credits,
     kl_matched,
     onsets,
-    per_step,
     same_problems,
     step_and_signal,
     strategy_changes,
-    whole,
 )
 from spurious.scores import CODE
 from spurious.store.tables import COMPLETION_COLUMNS, ROLLOUT_COLUMNS, frame
@@ -52,17 +51,17 @@ def values(table):
 
 
 def test_steps_and_the_whole_run_are_counted():
-    steps = per_step(ROLLOUT).sort("step")
+    steps = counted(ROLLOUT).steps.sort("step")
     assert steps[f"{ROLLOUTS}code_given_paid"].to_list() == [0.5, 0.0]
     assert steps[f"{ROLLOUTS}code_given_unpaid"].to_list() == [None, 1.0]
     assert steps[f"{ROLLOUTS}code_gap"].to_list() == [None, -1.0]
     assert steps[CODE].to_list() == [0.5, 0.5]
-    found = values(credits(named(whole(ROLLOUT))))
+    found = values(credits(named(counted(ROLLOUT).whole)))
     assert found["paid"] == 0.75
     assert (found["correct_given_encouraged"], found["correct_given_discouraged"]) == (pytest.approx(1 / 3), 0)
     assert (found["code_given_paid"], found["code_given_unpaid"]) == (pytest.approx(1 / 3), 1)
     assert found["code_given_correct"] == 1
-    assert whole(pl.DataFrame()).is_empty()
+    assert counted(ROLLOUT.drop(CODE)).whole.is_empty()
     assert credits(pl.DataFrame()).is_empty()
 
 
@@ -72,7 +71,7 @@ def test_same_problems_in_training_and_in_benches_asked_twice():
     evals = pl.concat(
         named(frame(rows, COMPLETION_COLUMNS), bench=pl.lit(name)) for name, rows in (("twice", twice), ("once", once))
     )
-    found = values(same_problems(named(whole(ROLLOUT)), evals))
+    found = values(same_problems(named(counted(ROLLOUT).whole), evals))
     assert found["training naive"] == pytest.approx(0.5)
     assert found["training within"] == pytest.approx(0.5)  # a: 1, b: 0
     assert found["twice before within"] == found["twice after naive"] == 0

@@ -23,9 +23,9 @@ def test_by_hand():
 
 def test_undefined_on_a_constant_or_a_few_steps():
     moving, flat = array(1, 2, 3, 5, 4), np.full(5, 0.3)
-    found = correlations(flat, moving, {})
+    found = correlations(flat, moving, [])
     assert set(found.values()) == {None}
-    assert correlations(moving, flat, {"length": moving})["partial"] is None
+    assert correlations(moving, flat, [moving])["partial"] is None
     assert pearson(array(1, 2, 3), array(1, 2, 4)) is None
     assert lagged(moving, moving, 3) is None  # two pairs
     assert lagged(moving, moving, 9) is None
@@ -35,7 +35,7 @@ def test_a_lag_above_zero_means_that_code_comes_first():
     code = np.random.default_rng(0).normal(size=30)
     accuracy = np.concatenate([[0.0, 0.0], code[:-2]])
     assert lagged(code, accuracy, 2) == pytest.approx(1)
-    found = correlations(code, accuracy, {})
+    found = correlations(code, accuracy, [])
     assert max(LAGS, key=lambda lag: found[f"lag {lag}"]) == 2
     assert found["lag 0"] == found["pearson"]
     assert lagged(accuracy, code, -2) == pytest.approx(1)
@@ -45,7 +45,7 @@ def test_a_common_cause_is_partialled_out():
     generator = np.random.default_rng(1)
     length = generator.normal(size=400)
     code, accuracy = length + 0.5 * generator.normal(size=400), length + 0.5 * generator.normal(size=400)
-    found = correlations(code, accuracy, {"length": length, "boxed": np.ones(400)})
+    found = correlations(code, accuracy, [length, np.ones(400)])
     assert found["pearson"] > 0.7
     assert abs(found["partial"]) < 0.15
     assert partial(length, accuracy, [2 * length + 1]) is None  # nothing is left of it
@@ -54,7 +54,7 @@ def test_a_common_cause_is_partialled_out():
 def test_trends_correlate_and_their_differences_do_not():
     generator = np.random.default_rng(2)
     trend = np.linspace(0, 1, 200)
-    found = correlations(trend + 0.05 * generator.normal(size=200), trend + 0.05 * generator.normal(size=200), {})
+    found = correlations(trend + 0.05 * generator.normal(size=200), trend + 0.05 * generator.normal(size=200), [])
     assert found["pearson"] > 0.95
     assert abs(found["differences"]) < 0.2
 

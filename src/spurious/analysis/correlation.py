@@ -5,7 +5,7 @@ more often right, with no training at all: an arm that does not train (a constan
 Curves with a trend correlate whatever their cause; their first differences do not for that reason alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import rankdata
@@ -19,7 +19,7 @@ FEWEST = 4
 """Pairs that a correlation needs here, beyond the controls that it partials out."""
 
 
-def correlations(code: Floats, accuracy: Floats, controls: Mapping[str, Floats]) -> dict[str, float | None]:
+def correlations(code: Floats, accuracy: Floats, controls: Sequence[Floats]) -> dict[str, float | None]:
     """Every correlation of two series of one run, one value a step; None where it is undefined.
 
     Keys: `pearson`, `spearman`, `partial` (length, boxing and what else the controls hold, partialled out),
@@ -29,7 +29,7 @@ def correlations(code: Floats, accuracy: Floats, controls: Mapping[str, Floats])
     return {
         "pearson": pearson(code, accuracy),
         "spearman": spearman(code, accuracy),
-        "partial": partial(code, accuracy, list(controls.values())),
+        "partial": partial(code, accuracy, controls),
         "differences": pearson(np.diff(code), np.diff(accuracy)),
         **{f"lag {lag}": lagged(code, accuracy, lag) for lag in LAGS},
     }

@@ -29,7 +29,7 @@ class Onset:
     """Where it first has covered 90 %."""
 
 
-def onset(steps: Sequence[float], values: Sequence[float]) -> Onset | None:
+def onset(steps: Sequence[float] | Floats, values: Sequence[float] | Floats) -> Onset | None:
     """When a curve of one run moved; None for fewer than five values.
 
     The noise of one value is estimated from neighbors, sigma^2 = mean((v_i+1 - v_i)^2) / 2 (von Neumann 1941), which

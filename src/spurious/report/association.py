@@ -130,7 +130,7 @@ def _same_problem(material: Material, model: str, styles: Mapping[str, Style]) -
     return seed_figure(
         "same-problem",
         f"{habit.shown.capitalize()} minus {habit.absent}, pooled and on the same problem",
-        same_problems(of_model(material.trained, model), of_model(material.evals, model), habit.column),
+        same_problems(of_model(material.trained, model), pl.DataFrame(), habit.column),
         model,
         (
             Shown("training naive", "all completions pooled", 100, 1, sign=True),

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import polars as pl
 
 from spurious.analysis import CORRECT
-from spurious.analysis.by_run import per_step, whole
+from spurious.analysis.by_run import Counted, counted
 from spurious.keys import key
 from spurious.report.habit import CODE, Habit
 from spurious.store import load
@@ -97,7 +97,7 @@ class Material:
     evals: pl.DataFrame
     """One row an evaluated completion, without texts."""
     metrics: pl.DataFrame
-    """One row a step and run, with what `analysis.by_run.per_step` counts on that step's completions."""
+    """One row a step and run, with what `analysis.by_run.counted` counts on that step's completions."""
     completions: pl.DataFrame
     """A few training completions with their texts, the same places of every run."""
     manifests: Mapping[str, Mapping[str, Any]]
@@ -105,7 +105,7 @@ class Material:
     prompted: pl.DataFrame
     """Rows of the untrained models under several prompts, with `model`, `prompt_name` and `problem_id`; or empty."""
     trained: pl.DataFrame
-    """One row a run, with what `analysis.by_run.whole` counts on all its training completions."""
+    """One row a run, with what `analysis.by_run.counted` counts on all its training completions."""
 
     @property
     def arms(self) -> list[str]:
@@ -209,12 +209,13 @@ def _read(cell: Cell, quota: int, habit: Habit) -> _RunTables:
     runs = load(cell.directory)
     rollouts = runs.rows("rollouts", texts=False)
     metrics = runs.metrics
+    counts = counted(rollouts, habit.column) if rollouts.height else Counted(pl.DataFrame(), pl.DataFrame())
     if metrics.height and rollouts.height:
-        metrics = metrics.join(per_step(rollouts, habit.column), on="step", how="left")
+        metrics = metrics.join(counts.steps, on="step", how="left")
     ends = sorted(rollouts["step"].unique())[:: max(1, rollouts["step"].n_unique() - 1)] if rollouts.height else []
     sampled = _concat(_sample(runs.rows("rollouts", steps=[step]), quota // 2) for step in ends)
     evals = runs.rows("evals", texts=False)
-    return _RunTables(*(_marked(table, cell) for table in (evals, metrics, sampled, whole(rollouts, habit.column))))
+    return _RunTables(*(_marked(table, cell) for table in (evals, metrics, sampled, counts.whole)))
 
 
 def _sample(rows: pl.DataFrame, n: int) -> pl.DataFrame:
