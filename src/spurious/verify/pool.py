@@ -2,12 +2,13 @@
 
 import atexit
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
 
-from pebble import ProcessPool
+from pebble import ProcessExpired, ProcessPool
 
 from spurious.forks import ForkedProcess, Forks
 from spurious.types import Status
@@ -15,7 +16,12 @@ from spurious.verify.ladder import Step
 from spurious.verify.symbolic import Job, prepare, run
 
 DEADLINE = 1.0
-"""Seconds one comparison may take before its worker is killed and it is graded `timeout`."""
+"""Seconds of CPU one comparison may take before the kernel kills its worker and it is graded `timeout`.
+
+Of CPU, so that a busy machine gives the grades of a quiet one.
+"""
+PATIENCE = 20.0
+"""Seconds after which a worker that neither answers nor computes is killed, with the same grade."""
 MEMORY = 1 << 30
 """Bytes of address space a worker may use; the parser needs a quarter of it."""
 CHUNK = 32
@@ -75,12 +81,13 @@ def _outcome(future: "Future[list[Status]]", *, alone: bool) -> list[Status] | N
         return future.result()
     if not alone:
         return None
-    return ["timeout"] if isinstance(error, TimeoutError) else ["failed"]
+    spent = isinstance(error, ProcessExpired) and error.exitcode == -signal.SIGPROF
+    return ["timeout"] if spent or isinstance(error, TimeoutError) else ["failed"]
 
 
 def _submit(job: Job, items: list[Item], steps: tuple[Step, ...]) -> "Future[list[Status]]":
-    deadline = DEADLINE if len(items) == 1 else DEADLINE + _BUDGET
-    future: Future[list[Status]] = _running().schedule(run, args=[job, items, steps, _BUDGET], timeout=deadline)
+    arguments = [job, items, steps, DEADLINE, _BUDGET]
+    future: Future[list[Status]] = _running().schedule(run, args=arguments, timeout=PATIENCE)
     return future
 
 

@@ -5,6 +5,7 @@ math-verify parses and compares; what it calls equal is confirmed numerically, b
 
 import re
 import resource
+import signal
 import time
 from collections.abc import Sequence
 from fractions import Fraction
@@ -26,8 +27,6 @@ Job = Literal["compare", "math_verify", "parse"]
 
 _DIGITS = 60
 """Decimal digits of a numerical comparison; agreement on half of them is equality."""
-_CPU_SECONDS = 3
-"""CPU time a worker may spend on one chunk before the kernel ends it, should its parent not."""
 _POINTS = (
     ("0.71", "1.37", "2.17", "0.39", "1.83"),
     ("-1.23", "0.83", "-0.47", "1.61", "-2.39"),
@@ -43,21 +42,23 @@ class Unparsable(Exception):
 
 def prepare(memory: int) -> None:
     """Limit a fresh worker's address space to `memory` bytes."""
-    import signal
-
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the pool's own handler waits for a C call to return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
-def run(job: Job, items: Sequence[tuple[str, str]], steps: tuple[Step, ...], budget: float) -> list[Status]:
-    """The statuses of the first items, as many as fit into `budget` seconds, one at least."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = int(used.ru_utime + used.ru_stime) + _CPU_SECONDS
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+def run(
+    job: Job, items: Sequence[tuple[str, str]], steps: tuple[Step, ...], deadline: float, budget: float
+) -> list[Status]:
+    """The statuses of the first items, as many as fit into `budget` seconds, one at least.
+
+    An item that takes `deadline` seconds of CPU ends the process by SIGPROF, wherever it computes.
+    """
     start, statuses = time.monotonic(), []
     for gold, answer in items:
+        signal.setitimer(signal.ITIMER_PROF, deadline)
         statuses.append(_status(job, gold, answer, steps))
+        signal.setitimer(signal.ITIMER_PROF, 0)
         if time.monotonic() - start > budget:
             break
     return statuses
