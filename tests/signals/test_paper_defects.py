@@ -30,7 +30,7 @@ def test_defect_01_the_python_reward_never_reads_the_label(name, group):
 def test_defect_02_rewards_take_their_arguments_by_name_only():
     for name, factory in REWARDS.items():
         arity = 1 if name in ("shuffled", "resampled", "not_", "all_of", "weighted") else 0
-        args = {"weights": [1]} if name == "weighted" else {}
+        args = {"weighted": {"weights": [1]}, "behavior": {"name": "trace"}}.get(name, {})
         parameters = inspect.signature(factory(*[rewards.constant()] * arity, **args)).parameters.values()
         positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD]
         assert positional == ["completions"], name
