@@ -259,8 +259,9 @@ class _Launch:
 
     def _finished(self, job: Job, worker: Worker) -> None:
         first_log = log_path(self.store, self.study.name, job.key)
-        if first_log.stat().st_size == 0:
-            first_log.unlink()
+        with suppress(FileNotFoundError):  # another parent that ran the study beside this one was first
+            if first_log.stat().st_size == 0:
+                first_log.unlink()
         if worker.first == 0 or not job.directory:
             self.costs.learn(job.work, worker.seconds)
         self._there(job)
