@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
+from pebble.pool import process
 
 from spurious.verify import equal, pool, verify_many
 
@@ -115,6 +117,26 @@ def test_a_forked_child_starts_its_own():
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKS]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == ("correct\n", "")
+
+
+def test_a_worker_that_starts_as_the_pool_stops_still_finds_its_locks(monkeypatch):
+    pool.close()
+    running = pool._running()
+    running.schedule(os.getpid).result(timeout=60)
+    workers = running._pool_manager.worker_manager
+    mutex = workers.workers_channel.mutex
+    names = [lock._semlock.name for lock in (mutex.reader_mutex, mutex.writer_mutex)]
+    del mutex
+    found, stop = [], process.stop_process
+
+    def stop_process(worker):
+        found.extend(Path("/dev/shm", f"sem.{name.lstrip('/')}").exists() for name in names)
+        stop(worker)
+
+    monkeypatch.setattr(process, "stop_process", stop_process)
+    pool.close()
+    assert found
+    assert all(found)
 
 
 @pytest.mark.parametrize("how", ["stdin", "command", "unguarded file"])

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
+from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -32,14 +33,24 @@ RECYCLE = 500
 _BUDGET = 0.5
 _lock = threading.Lock()
 _pool: ProcessPool | None = None
+_locks: list[Any] = []
+"""What the workers lock. The pool drops its own before they have ended, and one just starting must still find them."""
 
 Item = tuple[str, str]
+
+
+class _PoolForks(Forks):
+    def RLock(self) -> Any:
+        """A lock that stays until the pool's workers have ended."""
+        lock = super().RLock()
+        _locks.append(lock)
+        return lock
 
 
 class _Worker(ForkedProcess):
     """A process that has the parser loaded: a killed worker is replaced in milliseconds."""
 
-    forks = Forks("spurious.verify.preload")
+    forks = _PoolForks("spurious.verify.preload")
 
 
 _Worker.forks.Process = _Worker  # type: ignore[misc]
@@ -107,18 +118,20 @@ def _running() -> ProcessPool:
 
 def close() -> None:
     """Stop the workers; a later comparison starts new ones."""
-    global _pool
+    global _pool, _locks
     with _lock:
         pool, _pool = _pool, None
+        locks, _locks = _locks, []
     if pool is not None:
         pool.stop()
         pool.join()
+    locks.clear()
 
 
 def _forget() -> None:
     """A forked child inherits neither the pool's threads nor its workers: it starts its own."""
-    global _pool, _lock
-    _pool, _lock = None, threading.Lock()
+    global _pool, _lock, _locks
+    _pool, _lock, _locks = None, threading.Lock(), []
 
 
 atexit.register(close)
