@@ -8,6 +8,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForC
 from spurious.errors import InputError, NumericalError
 from spurious.keys import key, uniforms
 from spurious.policy import model as policies
+from spurious.policy import sampler
+from spurious.policy.decoding import ModelDecoding
+from spurious.policy.fused import FusedDecoding, fusible
 from spurious.policy.logprobs import Row, completion_logprobs
 from spurious.policy.model import Policy
 from spurious.policy.sampler import TorchSampler
@@ -193,28 +196,63 @@ def test_no_prompts_no_groups(qwen: Policy) -> None:
     assert TorchSampler(qwen).sample([], 3, SAMPLING, SCOPE) == []
 
 
-def test_a_prompt_is_read_once_for_its_completions(qwen: Policy) -> None:
-    shapes: list[tuple[int, ...]] = []
-    hook = qwen.model.register_forward_pre_hook(
-        lambda module, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
-    )
+@pytest.fixture(params=["model", "fused"])
+def shapes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shape of everything that is read, by the model's own forward pass and by the fused one."""
+    seen: list[tuple[int, ...]] = []
+    monkeypatch.setattr(sampler, "fusible", lambda model: request.param == "fused")
+    for kind, name in ((ModelDecoding, "read"), (ModelDecoding, "step"), (FusedDecoding, "step")):
+        whole = getattr(kind, name)
+        monkeypatch.setattr(kind, name, lambda self, ids, of=whole: (seen.append(tuple(ids.shape)), of(self, ids))[1])
+    return seen
+
+
+def test_a_prompt_is_read_once_for_its_completions(qwen: Policy, shapes: list[tuple[int, ...]]) -> None:
     TorchSampler(qwen).sample(prompts_of([20] * 6), 8, SamplingSpec(max_tokens=3), SCOPE)
-    hook.remove()
-    assert shapes[0] == (6, 32)
-    assert all(shape[1] == 1 for shape in shapes[1:])
+    assert shapes == [(6, 32), (48,), (48,)]
 
 
-def test_finished_rows_are_dropped(qwen: Policy) -> None:
+def test_finished_rows_are_dropped(qwen: Policy, shapes: list[tuple[int, ...]]) -> None:
     ending = policies.frozen_copy(qwen)
     ending.model.generation_config.eos_token_id = list(range(2, 100))
-    rows: list[int] = []
-    ending.model.register_forward_pre_hook(
-        lambda module, args, kwargs: rows.append(kwargs["input_ids"].shape[0]), with_kwargs=True
-    )
     groups = TorchSampler(ending).sample(prompts_of([20] * 16), 8, SAMPLING, SCOPE)
+    rows = [shape[0] for shape in shapes]
     alive = [sum(len(c.token_ids) > t for c in flat(groups)) for t in range(1, 12)]
     assert all(have <= max(4, 8 * need / 7 + 1) for have, need in zip(rows[1:], alive, strict=False))
     assert rows[-1] < 128
+
+
+@pytest.mark.parametrize("prompts", [MIXED[:8], prompts_of([20] * 16)], ids=["widths", "many"])
+def test_fused_steps_have_the_bits_of_the_models_own(
+    policy: Policy, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fusible(policy.model)
+    fused = TorchSampler(policy).sample(prompts, 3, SAMPLING, SCOPE, confidence=True)
+    monkeypatch.setattr(sampler, "fusible", lambda model: False)
+    assert TorchSampler(policy).sample(prompts, 3, SAMPLING, SCOPE, confidence=True) == fused
+
+
+def test_fused_steps_see_weights_that_have_changed(qwen: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = policies.frozen_copy(qwen)
+    sampling = TorchSampler(trained)
+    before = sampling.sample(MIXED[:4], 2, SAMPLING, SCOPE)
+    with torch.no_grad():
+        trained.model.model.layers[0].self_attn.k_proj.weight.add_(0.1)
+    after = sampling.sample(MIXED[:4], 2, SAMPLING, SCOPE)
+    assert after != before
+    monkeypatch.setattr(sampler, "fusible", lambda model: False)
+    assert TorchSampler(trained).sample(MIXED[:4], 2, SAMPLING, SCOPE) == after
+
+
+def test_what_a_fused_step_does_not_know_is_left_to_the_model(qwen: Policy) -> None:
+    scaled = policies.frozen_copy(qwen).model
+    scaled.get_output_embeddings().register_forward_hook(lambda module, args, output: output * 1.5)
+    assert not fusible(scaled)
+    windowed = {"use_sliding_window": True, "sliding_window": 2, "max_window_layers": 0}
+    assert not fusible(tiny_model("qwen2", 308, **windowed).eval())
+    assert not fusible(tiny_model("llama", 308, hidden_act="gelu").eval())
+    assert not fusible(mistral())
+    assert not fusible(gpt2())
 
 
 def mistral() -> torch.nn.Module:

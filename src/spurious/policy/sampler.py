@@ -5,20 +5,19 @@ a row and position; a padded width that follows from the row's own prompt length
 forward pass; one cache class; and arithmetic that does not depend on the number of rows (`spurious.policy.process`).
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from spurious.errors import InputError, NumericalError
 from spurious.keys import KeyPart, key, uniforms
+from spurious.policy.decoding import Decoding, ModelDecoding
 from spurious.policy.draw import Drawn, draw
+from spurious.policy.fused import FusedDecoding, fuse, fusible
 from spurious.policy.model import Policy, decode
 from spurious.policy.stops import Stops, cut
 from spurious.specs import SamplingSpec
@@ -52,9 +51,7 @@ class TorchSampler:
         self.policy = policy
         self.max_rows = max_rows
         """Completions drawn at once: what bounds memory. Results do not depend on it."""
-        accepted = inspect.signature(type(policy.model).forward).parameters
-        self._takes_positions = "position_ids" in accepted
-        self._keeps_last = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+        self._fusible = fusible(policy.model)
 
     @torch.inference_mode()
     def sample(
@@ -125,7 +122,7 @@ class TorchSampler:
         confidence: bool,
     ) -> None:
         """Fill the rows of one width: one forward pass over the prompts, then one a token."""
-        logits, state = self._prefill(batch, prompts, sampling.max_tokens)
+        logits, decoding = self._prefill(batch, prompts, sampling.max_tokens)
         rows = [*batch, *[None] * (len(logits) - len(batch))]
         noise = noise[torch.arange(len(logits), device=noise.device).clamp(max=len(batch) - 1)]
         for t in range(sampling.max_tokens):
@@ -143,46 +140,24 @@ class TorchSampler:
                 keep = torch.tensor([*alive, *filler], device=tokens.device)
                 rows = [rows[i] for i in alive] + [None] * len(filler)
                 tokens, noise = tokens[keep], noise[keep]
-                state.select(keep)
-            logits = self._step(tokens, state)
+                decoding.select(keep)
+            logits = decoding.step(tokens)
 
-    def _prefill(self, batch: list[_Row], prompts: Sequence[Prompt], room: int) -> tuple[Tensor, "_State"]:
+    def _prefill(self, batch: list[_Row], prompts: Sequence[Prompt], room: int) -> tuple[Tensor, Decoding]:
         """Read each distinct prompt once, padded on the left, and give every row its copy of the cache."""
         distinct = list(dict.fromkeys(row.prompt for row in batch))
         device, width = self.policy.device, _width(prompts[distinct[0]])
         read = [prompts[p].token_ids for p in distinct]
         read += [read[-1]] * (FEWEST_ROWS - len(read))
         ids = torch.tensor([[self.policy.pad_id] * (width - len(i)) + list(i) for i in read], device=device)
-        lengths = torch.tensor([len(i) for i in read], device=device)
-        mask = (torch.arange(width + room, device=device) >= width - lengths[:, None]).long()
-        cache = DynamicCache(config=self.policy.model.config)
-        state = _State(cache, mask, lengths, width)
-        positions = (torch.arange(width, device=device) - (width - lengths[:, None])).clamp(min=0)
-        logits = self._forward(ids, positions, state)
+        decoding = ModelDecoding(self.policy.model, torch.tensor([len(i) for i in read], device=device), width, room)
+        logits = decoding.read(ids)
         owner = [distinct.index(row.prompt) for row in batch]
         owner += [owner[-1]] * (FEWEST_ROWS - len(owner))
         index = torch.tensor(owner, device=device)
-        state.select(index)
-        return logits[index], state
-
-    def _step(self, tokens: Tensor, state: "_State") -> Tensor:
-        positions = state.lengths[:, None]
-        state.lengths = state.lengths + 1
-        state.width += 1
-        return self._forward(tokens[:, None], positions, state)
-
-    def _forward(self, ids: Tensor, positions: Tensor, state: "_State") -> Tensor:
-        placed = {"position_ids": positions} if self._takes_positions else {}
-        output = self.policy.model(
-            input_ids=ids,
-            attention_mask=state.mask[:, : state.width],
-            past_key_values=state.cache,
-            use_cache=True,
-            **placed,
-            **self._keeps_last,
-        )
-        logits: Tensor = output.logits[:, -1]
-        return logits
+        decoding.select(index)
+        fuses = self._fusible and not torch.is_autocast_enabled(device.type)
+        return logits[index], FusedDecoding(fuse(self.policy.model), decoding) if fuses else decoding
 
     def _record(self, rows: Sequence[_Row | None], drawn: Drawn, stops: Stops, *, last: bool) -> None:
         tokens, logprobs = drawn.tokens.tolist(), drawn.logprobs.tolist()
@@ -217,24 +192,6 @@ class TorchSampler:
             entropies=tuple(row.entropies),
             self_certainties=tuple(row.self_certainties),
         )
-
-
-@dataclass(slots=True)
-class _State:
-    """What the rows of a batch have read so far."""
-
-    cache: Any
-    mask: Tensor
-    """(B, width + room): 0 at the padding on the left."""
-    lengths: Tensor
-    """(B,): tokens read, padding apart."""
-    width: int
-    """Positions in the cache, padding included; the same for all rows."""
-
-    def select(self, index: Tensor) -> None:
-        """Keep, or repeat, these rows."""
-        self.cache.batch_select_indices(index)
-        self.mask, self.lengths = self.mask[index], self.lengths[index]
 
 
 def _width(prompt: Prompt) -> int:
