@@ -7,6 +7,9 @@ from safetensors.torch import load_file
 
 import spurious
 from spurious.errors import DataError, RewardError, SpecError, StoreError
+from spurious.evaluate import evaluate
+from spurious.grpo import trainer
+from spurious.grpo.arm import Arm
 from spurious.grpo.trainer import train
 from spurious.specs import RunSpec
 
@@ -191,6 +194,34 @@ def test_runs_without_a_directory_are_named_after_what_they_are(organism_dir, tm
     assert one.name.startswith("random")
     assert "--s0--" in one.name
     assert one != other
+
+
+def test_runs_of_a_store_evaluate_the_untrained_model_once(organism_dir, tmp_path, monkeypatch):
+    evaluated = []
+
+    def counted(sampler, bench, seed, **kwargs):
+        evaluated.append((bench.spec.slug, kwargs["step"]))
+        return evaluate(sampler, bench, seed, **kwargs)
+
+    monkeypatch.setattr(trainer, "evaluate", counted)
+    monkeypatch.setattr(Arm, "repeatable", True)  # also where these tests run on uncommitted changes
+    task = {"name": "chain", "args": {"steps": 2, "size": 4}}
+    benches = [{"task": task, "max_tokens": 8, "name": "greedy"}, {"task": task, "k": 2, "max_tokens": 8, "name": "k2"}]
+    asked = {"steps": 1, "benches": benches}
+    first = train(spec(organism_dir, **asked), store=tmp_path)
+    both = [("greedy", 0), ("k2", 0)]
+    assert evaluated == [*both, ("greedy", 1), ("k2", 1)]
+    evaluated.clear()
+    other = train(spec(organism_dir, reward="format", **asked), store=tmp_path)
+    assert [name for name in evaluated if name[1] == 0] == []
+    alone = train(spec(organism_dir, **asked), tmp_path / "elsewhere" / "run", store=tmp_path)
+    assert [name for name in evaluated if name[1] == 0] == both
+    for slug in ("greedy", "k2"):
+        rows = [(run / "evals" / f"000000-{slug}.parquet").read_bytes() for run in (first, other, alone)]
+        assert rows[0] == rows[1] == rows[2]
+    evaluated.clear()
+    train(spec(organism_dir, seed=1, **asked), store=tmp_path)
+    assert [name for name in evaluated if name[1] == 0] == [("k2", 0)]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,25 @@ class Arm:
         model = _model_name(PurePath(self.spec.model))
         return f"{self.reward.name}{label}--{model}--s{self.spec.seed}--{self.identity.fingerprint}"
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the code that runs is known, so that what it makes from the same inputs need not be made again."""
+        commit = self.identity.facts["environment"]["commit"]
+        return commit is None or not commit["dirty"]
+
+    def untrained(self, bench: BenchSpec) -> Mapping[str, Any]:
+        """Everything that the untrained model's answers to a benchmark depend on."""
+        inputs = self.identity.inputs
+        return {
+            "model": inputs["model"],
+            "dtype": self.spec.dtype,
+            "bench": bench.model_dump(mode="json"),
+            "problems": inputs[f"bench/{bench.slug}"],
+            "grader": inputs["grader"],
+            "seed": self.spec.seed if bench.sampling.temperature > 0 else None,
+            "environment": self.identity.facts["environment"],
+        }
+
     def problems(self, step: int) -> list[Problem]:
         """The P problems of a rollout batch: passes over the kept problems, each in its own keyed order.
 

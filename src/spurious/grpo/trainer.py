@@ -34,6 +34,7 @@ from spurious.signals import pay
 from spurious.specs import RunSpec
 from spurious.stopwatch import Stopwatch
 from spurious.store import Run
+from spurious.store.shared import Shared
 from spurious.store.tables import COMPLETION_COLUMNS, ROLLOUT_COLUMNS, frame
 from spurious.types import Group, Scored
 
@@ -79,13 +80,15 @@ def train(
         learner = _start(spec, initial, run.checkpoint)
         sampler = TorchSampler(learner.policy, max_rows=spec.sampling_rows)
         save_every = spec.save_every or (1 if learner.policy.model.num_parameters() < SMALL else 20)
+        in_store = run.directory.resolve().parent == store.resolve()
+        shared = Shared(store / "shared" if in_store and arm.repeatable else None)
         watch = Stopwatch()
 
         for step in range(run.start_step, spec.steps + 1):
             last = step == spec.steps
             if step == 0 or last or (spec.eval_every and step % spec.eval_every == 0):
                 with computing(spec, learner.policy):
-                    _evaluate(run, step, sampler, benches, spec.seed, progress)
+                    _evaluate(run, step, arm, sampler, benches, shared, progress)
             if last:
                 break
 
@@ -167,12 +170,22 @@ def _start(spec: RunSpec, initial: Policy, checkpoint: Path | None) -> Learner:
 
 
 def _evaluate(
-    run: Run, step: int, sampler: TorchSampler, benches: Sequence[Bench], seed: int, progress: Progress
+    run: Run,
+    step: int,
+    arm: Arm,
+    sampler: TorchSampler,
+    benches: Sequence[Bench],
+    shared: Shared,
+    progress: Progress,
 ) -> None:
-    """Evaluate every benchmark that an earlier attempt has not evaluated at this step."""
+    """Evaluate every benchmark that an earlier attempt has not evaluated at this step.
+
+    What the untrained model answers is the same in every arm: the runs of a store evaluate it once.
+    """
     for bench in benches:
         if not run.has_eval(step, bench.spec.slug):
-            rows = evaluate(sampler, bench, seed, step=step, progress=progress)
+            make = partial(evaluate, sampler, bench, arm.spec.seed, step=step, progress=progress)
+            rows = shared.table(arm.untrained(bench.spec), make) if step == 0 else make()
             run.write_eval(step, bench.spec.slug, rows)
 
 

@@ -6,7 +6,6 @@ process ends at once too. Reports go into another, one JSON document a line; wha
 
 import errno
 import faulthandler
-import fcntl
 import json
 import os
 import signal
@@ -14,8 +13,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import IO, Any, Literal
 
 from spurious.errors import InputError, LockedError, SpecError, SpuriousError
 from spurious.store.environment import environment
+from spurious.store.shared import alone
 from spurious.verify import pool
 
 Ending = Literal["done", "locked", "full", "input", "failed", "interrupted"]
@@ -101,7 +101,7 @@ def _organism(request: dict[str, Any], report: Report) -> None:
     from spurious.organisms import Recipe, build
 
     out = Path(request["directory"])
-    with _alone(out):
+    with alone(out):
         build(Recipe.model_validate(request["recipe"]), out, progress=_progress(report))
 
 
@@ -126,7 +126,7 @@ def _votes(request: dict[str, Any], report: Report) -> None:
         sampled += 1
         report({"stage": "votes", "done": done, "total": total, "note": note})
 
-    with _alone(table):
+    with alone(table):
         if table.exists() and record.exists():
             return
         started = time.monotonic()
@@ -145,15 +145,6 @@ def _votes(request: dict[str, Any], report: Report) -> None:
             "environment": {**environment(), **process},
         }
         write_json(record, facts)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Make `out` while nobody else does: whoever comes second waits, and finds it made."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with (out.parent / f".{out.name}.lock").open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _data(request: dict[str, Any]) -> Path | None:
