@@ -84,14 +84,18 @@ def _convert(field: str, value: Any, name: str, place: Place) -> Any:
     if value is None:
         return None
     if field in TEXTS:
-        return _answer(_text(value, name, place)) if field == "answer" else _text(value, name, place)
+        return final_answer(text_of(value, name, place)) if field == "answer" else text_of(value, name, place)
     if field in FLAGS:
         return _flag(value, name, place)
     return _integer(value, name, place) if field in INTEGERS else _number(value, name, place)
 
 
-def _text(value: Any, name: str, place: Place) -> str:
-    """Text, a number as written, or a conversation: the contents of its messages, the assistant's where it speaks."""
+def text_of(value: Any, name: str, place: Place) -> str:
+    """Text, a number as written, or a conversation: the contents of its messages, the assistant's where it speaks.
+
+    Raises:
+        DataError: it is nothing of that, or longer than `MAX_TEXT`.
+    """
     if isinstance(value, list):
         text = _conversation(value, name, place)
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -121,7 +125,7 @@ def _conversation(messages: Iterable[Any], name: str, place: Place) -> str:
     return "\n\n".join(assistant or [words for _, words in said])
 
 
-def _answer(text: str) -> str:
+def final_answer(text: str) -> str:
     """A true answer; GSM8K keeps it behind four hashes, after the derivation."""
     return text.rpartition("####")[2].strip()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from spurious.errors import SpecError
 from spurious.signals.contract import PER_TOKEN, BuiltReward
-from spurious.signals.rewards import REWARDS
+from spurious.signals.rewards import DRAWS, READS_GROUP, REWARDS
 from spurious.signals.userfile import is_reference, load_user_reward
 from spurious.specs import RewardSpec
 from spurious.store.fingerprint import digest
@@ -53,6 +53,8 @@ def build_reward(spec: RewardSpec, base: Path | None = None, where: str = "rewar
         source="\n".join(sources) if sources else None,
         digest=_digest(identity, where),
         needs=needs_of(function).union(*(part.needs for part in parts)),
+        reads_group=tuple({spec.name} & READS_GROUP) + tuple(name for part in parts for name in part.reads_group),
+        draws=spec.name in DRAWS or any(part.draws for part in parts),
     )
 
 
@@ -67,6 +69,8 @@ def _user_reward(spec: RewardSpec, base: Path | None, where: str) -> BuiltReward
         source=source,
         digest=identity,
         needs=needs_of(user.function),
+        reads_group=(spec.name,),
+        draws="draw" in user.accepts,
     )
 
 

@@ -63,6 +63,10 @@ class BuiltReward:
     """Hex digest of everything that changes what is paid: names, parameters with defaults, source; not a path."""
     needs: frozenset[str]
     """Which of `PER_TOKEN` the sampler has to record."""
+    reads_group: tuple[str, ...] = ()
+    """The rewards in it that may pay a completion by what the others of its group say; a user's own always may."""
+    draws: bool = False
+    """Whether it may draw, so that the same texts are paid differently at another step."""
 
 
 def checked(values: object, n: int, name: str, problem_id: str) -> list[float]:

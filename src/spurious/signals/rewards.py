@@ -217,6 +217,12 @@ REWARDS: dict[str, Callable[..., Reward]] = {
 }
 """Every built-in reward by name; those with positional parameters combine other rewards."""
 
+READS_GROUP = frozenset({"majority_vote", "shuffled", "resampled"})
+"""Those that pay a completion by what the others of its group say."""
+
+DRAWS = frozenset({"random", "shuffled", "resampled"})
+"""Those that draw."""
+
 
 def _detector(detect: Callable[[str], bool | float]) -> Reward:
     """Pay what a detector says of each text."""

@@ -1,7 +1,8 @@
 """TRL's `log_completions=True`: OUTPUT_DIR/completions/completions_00001.parquet, one file a logging step.
 
 Columns (trl 1.16): step, prompt, completion, one a reward function, those a reward function logs with `log_extra`, and
-advantage. The true answer is there only if a reward function logs it: `log_extra("answer", answer)`.
+advantage. The true answer is there only if a reward function logs it: `log_extra("answer", answer)`, as
+`spurious.engines.adapters.trl` does.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,6 +16,8 @@ COLUMNS: Columns = {
     "text": ("completion",),
     "advantage": ("advantage",),
     "answer": ("answer", "solution", "ground_truth"),
+    "label": ("label",),
+    "problem_id": ("problem_id",),
 }
 
 

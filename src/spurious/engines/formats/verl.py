@@ -1,7 +1,8 @@
 """verl's `trainer.rollout_data_dir` and `trainer.validation_data_dir`: STEP.jsonl, one file a step.
 
 Columns (verl 0.9.1, `RayPPOTrainer._write_generations`): input, output, gts, score, step, and what the reward function
-returned besides its score.
+returned besides its score. `gts` is what the reward is told, and true where the function names no other `answer`, as
+`spurious.engines.adapters.verl` does.
 """
 
 from collections.abc import Collection
@@ -12,7 +13,9 @@ COLUMNS: Columns = {
     "step": ("step",),
     "prompt": ("input",),
     "text": ("output",),
-    "answer": ("gts",),
+    "answer": ("answer", "gts"),
+    "label": ("label",),
+    "problem_id": ("problem_id",),
     "reward": ("score",),
 }
 
