@@ -1,6 +1,6 @@
 """Grading figures on labeled cases and on every DeepScaleR gold.
 
-    python benchmarks/verify_cases.py ../shared [--half look|score|all] [--golds N] [--quiet]
+    python benchmarks/verify_cases.py [../shared] [--half look|score|all] [--golds N] [--quiet]
 
 Cases: share right, false positives and slowest grade per file, without the rows that docs/grading.md excludes, then
 each row that is not as labeled. `--half` splits by a hash of the row; docs/grading.md says what was looked at when.
@@ -158,11 +158,16 @@ def report_golds(shared: Path, limit: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("shared", type=Path, help="the folder that holds cases/ and data/")
+    parser.add_argument(
+        "shared", type=Path, nargs="?", default=Path("../shared"), help="the folder that holds cases/ and data/"
+    )
     parser.add_argument("--half", choices=("look", "score", "all"), default="all")
     parser.add_argument("--golds", type=int, default=10**9, help="at most about so many golds; 0 for none")
     parser.add_argument("--quiet", action="store_true", help="no single rows of the cases")
     arguments = parser.parse_args()
+    if not arguments.shared.is_dir():
+        print(f"{arguments.shared}: no such folder, nothing is graded")
+        return
     report_cases(arguments.shared, arguments.half, arguments.quiet)
     if arguments.golds:
         report_golds(arguments.shared, arguments.golds)
