@@ -47,3 +47,12 @@ class ServerError(SpuriousError):
 
 class NumericalError(SpuriousError):
     """A NaN or an infinity appeared in logits, loss, gradient or weights."""
+
+
+def told_to_stop(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C, or what a library made of a Ctrl-C that reached it half-way."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -154,3 +154,20 @@ def test_load_gives_the_tables(tmp_path):
 def test_load_of_nothing_is_an_error(tmp_path):
     with pytest.raises(StoreError, match="no run directory"):
         spurious.load(tmp_path)
+
+
+def ctrl_c_in_a_library():
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as stop:
+        raise RuntimeError("callback failed") from stop
+
+
+@pytest.mark.parametrize(
+    ("work", "status"),
+    [(ctrl_c_in_a_library, "interrupted"), (lambda: 1 / 0, "failed")],
+)
+def test_an_attempt_says_how_it_ended(tmp_path, work, status):
+    with pytest.raises((RuntimeError, ZeroDivisionError)), Run(tmp_path / "r", identity()):
+        work()
+    assert json.loads((tmp_path / "r" / "manifest.json").read_text())["attempts"][-1]["status"] == status

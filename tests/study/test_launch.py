@@ -97,16 +97,26 @@ def attempts(directory):
     return json.loads((directory / "manifest.json").read_text())["attempts"]
 
 
-@pytest.fixture(scope="module")
-def undisturbed(small, organism_dir, tmp_path_factory):
+def undisturbed_grid(small, model, root, seeds):
     """The study's file, and what its grid holds when nothing happens to it."""
-    root = tmp_path_factory.mktemp("undisturbed")
-    write(small, organism_dir, root / "small.yaml", seeds=SEEDS)
+    write(small, model, root / "small.yaml", seeds=seeds)
     done = run(root / "small.yaml", root / "store")
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip().splitlines() == [str(root / "store" / "studies" / "small")]  # quiet off a terminal
-    assert f"{2 * SEEDS} done" in done.stdout
+    assert f"{2 * seeds} done" in done.stdout
     return root / "small.yaml", contents(root / "store")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small, organism_dir, tmp_path_factory):
+    """A grid of 24 runs."""
+    return undisturbed_grid(small, organism_dir, tmp_path_factory.mktemp("undisturbed"), SEEDS)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_four(small, organism_dir, tmp_path_factory):
+    """A grid of four runs."""
+    return undisturbed_grid(small, organism_dir, tmp_path_factory.mktemp("undisturbed_four"), 2)
 
 
 def test_stopped_killed_and_started_again_the_grid_comes_to_the_same_bytes(undisturbed, start, tmp_path):
@@ -137,8 +147,8 @@ def test_stopped_killed_and_started_again_the_grid_comes_to_the_same_bytes(undis
     assert starts[-1] >= 12 - SAVE_EVERY  # step 12 was stored, its checkpoint perhaps not yet
 
 
-def test_two_parents_share_the_work(undisturbed, start, tmp_path):
-    path, expected = undisturbed
+def test_two_parents_share_the_work(undisturbed_four, start, tmp_path):
+    path, expected = undisturbed_four
     parents = [start(path, tmp_path), start(path, tmp_path)]
     assert [parent.wait(300) for parent in parents] == [0, 0], [parent.said() for parent in parents]
     assert contents(tmp_path) == expected
@@ -146,8 +156,8 @@ def test_two_parents_share_the_work(undisturbed, start, tmp_path):
         assert [attempt["status"] for attempt in attempts(directory)] == ["done"]
 
 
-def test_a_full_disk_is_named_and_loses_nothing(undisturbed, tmp_path):
-    path, expected = undisturbed
+def test_a_full_disk_is_named_and_loses_nothing(undisturbed_four, tmp_path):
+    path, expected = undisturbed_four
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(tmp_path)], capture_output=True, text=True, check=False
     )

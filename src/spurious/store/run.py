@@ -25,7 +25,7 @@ from typing import IO, Any, Self
 
 import polars as pl
 
-from spurious.errors import LockedError, StoreError
+from spurious.errors import LockedError, StoreError, told_to_stop
 from spurious.store.files import (
     UNFINISHED,
     file_digest,
@@ -147,7 +147,7 @@ class Run:
             try:
                 if error is not None:
                     self.say("".join(format_exception(error)).rstrip())
-                    self._end_attempt("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error)
+                    self._end_attempt("interrupted" if told_to_stop(error) else "failed", error)
             finally:
                 if self._metrics is not None:
                     self._metrics.close()

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from spurious.errors import InputError, LockedError, SpecError, SpuriousError
+from spurious.errors import InputError, LockedError, SpecError, SpuriousError, told_to_stop
 from spurious.store.environment import environment
 from spurious.store.shared import alone
 from spurious.verify import pool
@@ -174,7 +174,7 @@ def die_with_parent(parent: Connection) -> None:
 
 
 def _ending(error: BaseException) -> Ending:
-    if isinstance(error, KeyboardInterrupt):
+    if told_to_stop(error):
         return "interrupted"
     if isinstance(error, LockedError):
         return "locked"
