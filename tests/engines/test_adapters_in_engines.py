@@ -1,16 +1,19 @@
 """Adapters inside the engines they are made for; each test needs its engine installed."""
 
 import asyncio
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from adapter_cases import LABELS, PROBLEMS, TEXTS, group
 
 from spurious.engines import read
 from spurious.engines.adapters import tinker, trl, verifiers
+from spurious.engines.adapters.draws import drawn
 from spurious.engines.adapters.told import Told
 from spurious.keys import Draw
 from spurious.signals import build_reward, pay
@@ -149,3 +152,84 @@ def test_tinker_cookbook_gathers_a_group_and_pays_it(tmp_path: Path) -> None:
     assert sorted(rolled.get_total_rewards()) == sorted(expected)
     (found,) = read(tmp_path)
     assert found.rows.select("text", "reward").rows() == list(zip(TEXTS[0], expected, strict=True))
+
+
+def reward_file(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "reward.py").write_text(text)
+    return tmp_path / "reward.py"
+
+
+def test_verl_loads_the_file_and_its_manager_scores_a_sample(tmp_path: Path) -> None:
+    pytest.importorskip("verl", reason="needs verl 0.9.1 (its pins exclude ours: an environment of its own)")
+    import torch
+    from omegaconf import OmegaConf
+    from verl import DataProto
+    from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
+    from verl.trainer.ppo.reward import get_custom_reward_fn
+
+    file = reward_file(
+        tmp_path, f"from spurious.engines.adapters.verl import reward_func\ncompute_score = reward_func({SINGLE!r})\n"
+    )
+    custom = {"path": str(file), "name": "compute_score"}
+    config = OmegaConf.create({"reward": {"custom_reward_function": custom}})
+    built = build_reward(RewardSpec.model_validate(SINGLE))
+
+    class Tokenizer:
+        def decode(self, ids: Any, **_: Any) -> str:
+            return TEXTS[1][int(ids[0])]
+
+    async def score(sample: int) -> Any:
+        manager = NaiveRewardManager(config, Tokenizer(), get_custom_reward_fn(config))
+        told = Told(PROBLEMS[1], LABELS[PROBLEMS[1].id]).row
+        data = DataProto.from_dict(
+            tensors={"responses": torch.tensor([[sample, 0]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)},
+            non_tensors={
+                "data_source": np.array(["test"], dtype=object),
+                "reward_model": np.array([{"ground_truth": told["label"]}], dtype=object),
+                "extra_info": np.array([told], dtype=object),
+            },
+        )
+        return await manager.run_single(data)
+
+    for sample, text in enumerate(TEXTS[1]):
+        said = asyncio.run(score(sample))
+        extra = said["reward_extra_info"]
+        draw = drawn(extra["draw"], extra["problem_id"])
+        assert (said["reward_score"],) == pay(built, group(PROBLEMS[1], (text,)), "8", draw)
+        assert extra["answer"] == "9"
+
+
+def test_openrlhf_loads_the_file_and_its_executor_fetches_a_reward(tmp_path: Path) -> None:
+    agent = pytest.importorskip("openrlhf.utils.agent", reason="needs OpenRLHF 0.11.2 in an environment of its own")
+    file = reward_file(
+        tmp_path,
+        "from pathlib import Path\n"
+        "from spurious.engines.adapters.openrlhf import reward_func as make\n"
+        f"reward_func = make({SINGLE!r}, records=Path({str(tmp_path / 'rows')!r}), ends=['<eos>'])\n",
+    )
+    executor = agent.SingleTurnAgentExecutor(str(file))
+    label = json.dumps(Told(PROBLEMS[1], "8").row)
+
+    class Engine:
+        async def generate(self, prompt_ids: Any, params: Any, **_: Any) -> Any:
+            return SimpleNamespace(
+                outputs=[SimpleNamespace(token_ids=[7], finish_reason="stop", logprobs=None, text="unused")]
+            )
+
+    class Tokenizer:
+        def __call__(self, text: str, **_: Any) -> Any:
+            import torch
+
+            return {"input_ids": torch.tensor([[1, 2]])}
+
+        def decode(self, ids: Any, **_: Any) -> str:
+            return r"Q: \boxed{8}<eos>"
+
+    params = SimpleNamespace(max_tokens=8, logprobs=None)
+    said = asyncio.run(executor.execute("Q: ", label, params, 64, Tokenizer(), Engine()))
+    (found,) = read(tmp_path / "rows")
+    row = json.loads(next((tmp_path / "rows").iterdir()).read_text())
+    built = build_reward(RewardSpec.model_validate(SINGLE))
+    expected = pay(built, group(PROBLEMS[1], (r"\boxed{8}",)), "8", drawn(row["draw"], row["problem_id"]))
+    assert (said["reward"],) == (said["scores"],) == expected
+    assert found.rows.select("text", "answer", "label", "grade").row(0) == (r"\boxed{8}", "9", "8", "wrong")

@@ -35,6 +35,7 @@ for _name, _function, _help in (
     ),
     ("label", "label:label", "Let a model vote on the answers of a task."),
     ("analyze", "analyze:analyze", "Tabulate what the rollouts of any trainer do, step by step."),
+    ("export", "export:export", "Write a run or a study as the files that verl or OpenRLHF start from."),
     ("verdict", "verdict:verdict", "Judge a treatment against its placebo from the evaluation rows of any trainer."),
     ("bandit", "bandit:bandit", "Train two arms on a coin thousands of times: what clipping does, and exactly."),
     ("report", "report:report", "Write a page to look at about a study or a run, or its figures for a paper."),

@@ -107,6 +107,20 @@ def load(
     return Policy(model, tokenizer, target, _DTYPES[dtype], source)
 
 
+def load_tokenizer(source: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Policy:
+    """A policy without weights: enough to put problems into words and ids.
+
+    Raises:
+        CheckpointError: there is no tokenizer.
+    """
+    tokenizer = _or_checkpoint_error(
+        source,
+        "tokenizer",
+        lambda: AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=trust_remote_code),
+    )
+    return Policy(None, tokenizer, torch.device("cpu"), torch.float32, source)
+
+
 def save(policy: Policy, directory: str | Path) -> None:
     """Write the policy in Hugging Face format (safetensors, configuration, tokenizer) into a directory."""
     with _progress_only_on_a_terminal():
