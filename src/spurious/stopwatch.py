@@ -19,7 +19,11 @@ class Stopwatch:
         try:
             yield
         finally:
-            self._seconds[phase] += perf_counter() - start
+            self.add(phase, perf_counter() - start)
+
+    def add(self, phase: str, seconds: float) -> None:
+        """Count time that was measured elsewhere."""
+        self._seconds[phase] += seconds
 
     def lap(self) -> dict[str, float]:
         """Return `seconds/<phase>` since the last lap and start over."""

@@ -5,6 +5,7 @@ of the forward pass for want of signal are not seen here; `tokens/trained` besid
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import torch
@@ -115,6 +116,16 @@ def update_bias(sums: Sums) -> dict[str, float]:
     return {"expected_low": low, "expected_high": high, "expected": low + high, "realized": realized}
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one micro-batch did."""
+
+    sums: Sums
+    loss: float
+    """Its share of the update's loss."""
+    rows: int
+
+
 class Diagnostics:
     """Collects the M updates over one rollout batch: `add` each micro-batch, `end_update`, and at the end `finish`."""
 
@@ -124,8 +135,8 @@ class Diagnostics:
         self.clip_low = spec.clip_low if clips else None
         self.clip_high = spec.clip_high if clips else None
         self.updates_per_rollout = spec.updates_per_rollout
-        self._parts: list[Sums] = []
-        self._loss = 0.0
+        self.parts: list[Measured] = []
+        """The micro-batches of the update at hand; those of other processes may be put beside them before its end."""
         self._rows = 0
         self._updates: list[Sums] = []
         self._losses: list[float] = []
@@ -139,27 +150,25 @@ class Diagnostics:
         check_finite("log-probabilities of the policy", logprobs)
         check_finite("log-probabilities of the old policy", old_logprobs)
         check_finite("loss", loss)
-        self._parts.append(
-            measure(
-                logprobs.detach(),
-                old_logprobs,
-                batch.advantages,
-                batch.weights,
-                None if entropies is None else entropies.detach(),
-                clip_low=self.clip_low,
-                clip_high=self.clip_high,
-            )
+        sums = measure(
+            logprobs.detach(),
+            old_logprobs,
+            batch.advantages,
+            batch.weights,
+            None if entropies is None else entropies.detach(),
+            clip_low=self.clip_low,
+            clip_high=self.clip_high,
         )
+        self.parts.append(Measured(sums, float(loss.detach()), len(batch.rows)))
         self._has_entropy = entropies is not None
-        self._loss += float(loss.detach())
-        self._rows += len(batch.rows)
 
     def end_update(self, grad_norm: float) -> None:
         """All micro-batches of one update were added; `grad_norm` is its gradient's 2-norm before clipping."""
-        self._updates.append(combined(self._parts))
-        self._losses.append(self._loss)
+        self._updates.append(combined(part.sums for part in self.parts))
+        self._losses.append(sum(part.loss for part in self.parts))
+        self._rows += sum(part.rows for part in self.parts)
         self._grad_norms.append(grad_norm)
-        self._parts, self._loss = [], 0.0
+        self.parts = []
 
     def finish(self) -> dict[str, Any]:
         """The metrics of the rollout batch: floats, lists, and null where there is nothing to average.

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from spurious.errors import NumericalError, StoreError
 from spurious.grpo.batch import Minibatch, minibatch, updates
@@ -49,7 +50,7 @@ class Learner:
         self.spec, self.policy, self.reference = spec, policy, reference
         self.optimizer = make_optimizer(policy.model.parameters(), spec.grpo)
         if checkpoint is not None:
-            self._restore(checkpoint)
+            restore_optimizer(self.optimizer, checkpoint, policy.device)
 
     def learn(self, step: int, scored: Sequence[Scored], advantages: Tensor) -> dict[str, Any]:
         """Take the M updates of rollout batch `step` and return its diagnostics.
@@ -77,32 +78,13 @@ class Learner:
         return {**diagnostics.finish(), "update/norm": moved(self.policy.model, before)}
 
     def kl_to_start(self, groups: Sequence[Group]) -> float | None:
-        """k3 estimate, in nats a token, of how far the sampling policy has moved; one completion of each group."""
-        if self.reference is None:
-            return None
-        firsts = [(group.prompt, group.completions[0]) for group in groups if group.completions[0].token_ids]
-        rows = [Row(prompt.token_ids, completion.token_ids) for prompt, completion in firsts]
-        parts = []
-        for cut in micro_batches(rows, self.spec.token_budget, share_prompts=shares_prompts(self.reference.model)):
-            sampled = torch.tensor([x for i in cut for x in firsts[i][1].sampler_logprobs], device=self.policy.device)
-            with torch.no_grad():
-                parts.append(k3(sampled, self._logprobs(self.reference, [rows[i] for i in cut]).logprobs))
-        return float(torch.cat(parts).mean()) if parts else None
+        """How far the sampling policy has moved; see `kl_to`."""
+        return None if self.reference is None else kl_to(self.reference, self.spec, groups)
 
     def save(self, directory: Path, step: int) -> None:
         """Write weights, tokenizer, optimizer and step into a checkpoint directory."""
         save(self.policy, directory)
-        save_file(state_tensors(self.optimizer), directory / "optimizer.safetensors")
-        state = {"step": step, "param_groups": state_groups(self.optimizer)}
-        (directory / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-
-    def _restore(self, checkpoint: Path) -> None:
-        try:
-            state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-            tensors = load_file(checkpoint / "optimizer.safetensors", device=str(self.policy.device))
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{checkpoint}: the optimizer's state is unreadable: {error}") from error
-        load_state(self.optimizer, tensors, state["param_groups"])
+        save_optimizer(self.optimizer, directory, step)
 
     def _micro_batches(self, scored: Sequence[Scored], advantages: Tensor, part: Sequence[int]) -> list[MicroBatch]:
         """Cut one update by the token budget; old log-probabilities are recomputed, if so, on the very same cuts."""
@@ -153,18 +135,56 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
 
     def _logprobs(self, policy: Policy, rows: Sequence[Row], *, with_entropy: bool = False) -> TokenLogprobs:
-        with computing(self.spec, policy):
-            return completion_logprobs(
-                policy.model,
-                rows,
-                pad_id=policy.pad_id,
-                temperature=self.spec.sampling.temperature,
-                with_entropy=with_entropy,
-            )
+        return _logprobs(self.spec, policy, rows, with_entropy=with_entropy)
 
     def _learning_rate(self, step: int, m: int) -> float:
         each = self.spec.grpo.updates_per_rollout
         return learning_rate(self.spec.grpo, step * each + m, self.spec.steps * each)
+
+
+def _logprobs(spec: RunSpec, policy: Policy, rows: Sequence[Row], *, with_entropy: bool = False) -> TokenLogprobs:
+    with computing(spec, policy):
+        return completion_logprobs(
+            policy.model,
+            rows,
+            pad_id=policy.pad_id,
+            temperature=spec.sampling.temperature,
+            with_entropy=with_entropy,
+        )
+
+
+def kl_to(reference: Policy, spec: RunSpec, groups: Sequence[Group]) -> float | None:
+    """k3 estimate, in nats a token, of how far the policy that sampled is from `reference`; one completion a group."""
+    firsts = [(group.prompt, group.completions[0]) for group in groups if group.completions[0].token_ids]
+    rows = [Row(prompt.token_ids, completion.token_ids) for prompt, completion in firsts]
+    parts = []
+    for cut in micro_batches(rows, spec.token_budget, share_prompts=shares_prompts(reference.model)):
+        sampled = torch.tensor([x for i in cut for x in firsts[i][1].sampler_logprobs], device=reference.device)
+        with torch.no_grad():
+            parts.append(k3(sampled, _logprobs(spec, reference, [rows[i] for i in cut]).logprobs))
+    return float(torch.cat(parts).mean()) if parts else None
+
+
+def save_optimizer(optimizer: Optimizer, directory: Path, step: int) -> None:
+    """Write the optimizer's state after `step` steps into a checkpoint directory."""
+    save_file(state_tensors(optimizer), directory / "optimizer.safetensors")
+    state = {"step": step, "param_groups": state_groups(optimizer)}
+    (directory / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+
+
+def restore_optimizer(optimizer: Optimizer, checkpoint: Path, device: torch.device) -> None:
+    """Bring back what `save_optimizer` wrote.
+
+    Raises:
+        StoreError: a file is missing or unreadable.
+        CheckpointError: the state belongs to other parameters.
+    """
+    try:
+        state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+        tensors = load_file(checkpoint / "optimizer.safetensors", device=str(device))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{checkpoint}: the optimizer's state is unreadable: {error}") from error
+    load_state(optimizer, tensors, state["param_groups"])
 
 
 def snapshot(model: nn.Module) -> list[Tensor]:

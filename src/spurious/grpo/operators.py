@@ -20,13 +20,14 @@ _NORM = {
 }
 
 
-def effective_operators(spec: GrpoSpec) -> list[str]:
+def effective_operators(spec: GrpoSpec, *, every_row: bool = False) -> list[str]:
     """What really happens between a reward and a weight, one operator a line, in the order in which they act.
 
     Says what is absent as plainly as what is there. Fields without effect under this spec (momentum under AdamW, a
-    clip where there is no ratio) are not repeated as if they had one.
+    clip where there is no ratio) are not repeated as if they had one. `every_row`: no completion is left out of the
+    forward pass, whatever its advantage.
     """
-    return [*_credit(spec), *_batches(spec), *_objective(spec), *_step(spec)]
+    return [*_credit(spec), *_batches(spec), *_objective(spec, every_row), *_step(spec)]
 
 
 def _credit(spec: GrpoSpec) -> list[str]:
@@ -58,12 +59,12 @@ def _batches(spec: GrpoSpec) -> list[str]:
     ]
 
 
-def _objective(spec: GrpoSpec) -> list[str]:
+def _objective(spec: GrpoSpec, every_row: bool) -> list[str]:
     kl = f"KL term: {spec.kl:g} x k3 to the frozen initial policy, in the loss" if spec.kl else "no KL term"
     entropy = f"entropy bonus: {spec.entropy_bonus:g} x token entropy" if spec.entropy_bonus else "no entropy bonus"
     silent = (
         "every completion gets a forward pass"
-        if spec.kl or spec.entropy_bonus
+        if spec.kl or spec.entropy_bonus or every_row
         else "completions of zero advantage get no forward pass but count in the denominator (exact)"
     )
     return [

@@ -70,9 +70,12 @@ def state_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def state_groups(optimizer: Optimizer) -> list[dict[str, Any]]:
-    """The optimizer's parameter groups (hyperparameters and parameter indices), fit for JSON."""
-    groups: list[dict[str, Any]] = optimizer.state_dict()["param_groups"]
-    return groups
+    """The optimizer's parameter groups (hyperparameters and parameter indices), fit for JSON.
+
+    Without `initial_lr`, which a scheduler of torch leaves there and makes again.
+    """
+    groups = optimizer.state_dict()["param_groups"]
+    return [{name: value for name, value in group.items() if name != "initial_lr"} for group in groups]
 
 
 def load_state(optimizer: Optimizer, tensors: Mapping[str, Tensor], groups: Sequence[Mapping[str, Any]]) -> None:

@@ -79,7 +79,7 @@ def train(
             opened(run)
         learner = _start(spec, initial, run.checkpoint)
         sampler = TorchSampler(learner.policy, max_rows=spec.sampling_rows)
-        save_every = spec.save_every or (1 if learner.policy.model.num_parameters() < SMALL else 20)
+        save_every = saves_every(spec, learner.policy)
         in_store = run.directory.resolve().parent == store.resolve()
         shared = Shared(store / "shared" if in_store and arm.repeatable else None)
         watch = Stopwatch()
@@ -112,8 +112,8 @@ def train(
                 run.write_rollouts(step, rollout_frame(step, scored, advantages))
                 if (step + 1) % save_every == 0 or step + 1 == spec.steps:
                     run.write_checkpoint(step + 1, partial(learner.save, step=step + 1))
-            run.say(f"step {step}: {_note(scored)}")
-            progress("train", step + 1, spec.steps, _note(scored))
+            run.say(f"step {step}: {note(scored)}")
+            progress("train", step + 1, spec.steps, note(scored))
         run.finish()
     return run.directory
 
@@ -141,6 +141,11 @@ def assign_credit(spec: RunSpec, scored: Sequence[Scored]) -> Tensor:
         positive_weight=spec.grpo.positive_weight,
         negative_weight=spec.grpo.negative_weight,
     )
+
+
+def saves_every(spec: RunSpec, policy: Policy) -> int:
+    """Steps between checkpoints."""
+    return spec.save_every or (1 if policy.model.num_parameters() < SMALL else 20)
 
 
 def rollout_frame(step: int, scored: Sequence[Scored], advantages: Tensor) -> pl.DataFrame:
@@ -189,7 +194,8 @@ def _evaluate(
             run.write_eval(step, bench.spec.slug, rows)
 
 
-def _note(scored: Sequence[Scored]) -> str:
+def note(scored: Sequence[Scored]) -> str:
+    """A rollout batch in a few words."""
     reward = fmean(value for one in scored for value in one.rewards)
     accuracy = fmean(grade.correct for one in scored for grade in one.grades)
     return f"reward {reward:.3f}  accuracy {accuracy:.3f}"

@@ -141,7 +141,7 @@ def fusible(model: Any) -> bool:
         and config.hidden_act == "silu"
         and model.base_model.rotary_emb.attention_scaling == 1.0
     )
-    if not known:
+    if not known or any(hasattr(module, "base_layer") for module in model.modules()):  # an adapter beside a weight
         return False
     ids = torch.arange(12, device=model.device).view(4, 3) % config.vocab_size
     lengths = torch.tensor([1, 2, 2, 1], device=model.device)
