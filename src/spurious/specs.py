@@ -159,6 +159,27 @@ class GrpoSpec(Spec):
     """An update without any signal: step on a zero gradient (Adam's momentum goes on), or nothing [step]."""
 
 
+def _read(value: Any) -> Any:
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+Passed = Annotated[dict[str, Any], BeforeValidator(_read)]
+"""Arguments handed to a library as they are; a command line gives them as one JSON or YAML document."""
+
+
+class TrlSpec(Spec):
+    """What only the TRL engine has; without effect under `engine: own`."""
+
+    sampler: Literal["own", "vllm"] = "own"
+    """Who draws the training completions; evaluations are always drawn by our own sampler."""
+    vllm: Passed = Field(default_factory=dict)
+    """TRL's vLLM settings without their `vllm_`: {mode: server, server_base_url: ...}."""
+    lora: Nullable[Passed] = None
+    """Arguments of `peft.LoraConfig`, such as {r: 16, target_modules: all-linear}; null trains every weight."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them."""
+
+
 class BenchSpec(Spec):
     """One benchmark: problems, how they are asked, how often and at which temperature."""
 
@@ -227,6 +248,9 @@ class RunSpec(Spec):
     """What counts as an answer for the training reward."""
     measure_kl: bool = True
     """Whether the divergence from the initial policy is measured at every step; needs a second copy of the weights."""
+    engine: Literal["own", "trl"] = "own"
+    """Who takes the updates: this package, in one process, or TRL's GRPOTrainer, in one or many."""
+    trl: TrlSpec = TrlSpec()
 
     @model_validator(mode="after")
     def _distinct_benches(self) -> "RunSpec":

@@ -1,13 +1,14 @@
 """`spurious train`: one run."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from spurious.cli.words import Arguments, benches, named, plain
-from spurious.specs import GrpoSpec, LabelSpec, RewardSpec, RunSpec, SamplingSpec, TaskSpec
+from spurious.specs import GrpoSpec, LabelSpec, RewardSpec, RunSpec, SamplingSpec, TaskSpec, TrlSpec
 
 
 def train(
@@ -39,6 +40,8 @@ def train(
     extraction: str = "strict",
     measure_kl: bool = True,
     revision: str | None = None,
+    engine: str = "own",
+    trl: TrlSpec = TrlSpec(),
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
@@ -60,6 +63,7 @@ def train(
         bench: A benchmark to evaluate at step 0 and at the end, by task name; repeat for more.
         bench_args: Parameters of the benchmarks' tasks, such as --bench.args.split test.
         eval_limit: Use only the first so many problems of each benchmark.
+        engine: own, or trl: TRL's GRPOTrainer, also in the many processes that torchrun starts.
         dry_run: Say instead what the run takes of a device's memory; nothing is loaded or written.
         json_: Print one JSON document with the outcome, and nothing else, to standard output.
     """
@@ -82,6 +86,8 @@ def train(
         sampling_rows=sampling_rows,
         extraction=extraction,
         measure_kl=measure_kl,
+        engine=engine,
+        trl=trl,
     )
     if dry_run:
         from spurious.cli.scale import show
@@ -90,11 +96,13 @@ def train(
         show([scale_run(spec)], as_json=json_)
         return
     from spurious.cli.tables import gains, scores_by_step
-    from spurious.grpo.trainer import train as run_training
     from spurious.progress import on_terminal
+    from spurious.training import train as run_training
 
     with on_terminal() as progress:
         directory = run_training(spec, out, store=store, data_dir=data, progress=progress)
+    if int(os.environ.get("RANK", "0")):
+        return  # the first of several processes says it
     if json_:
         print(json.dumps({"directory": str(directory), "evals": scores_by_step(directory)}, indent=2))
     else:

@@ -72,9 +72,9 @@ def _do(request: dict[str, Any], report: Report) -> int:
 
 
 def _run(request: dict[str, Any], report: Report) -> None:
-    from spurious.grpo.trainer import train
     from spurious.specs import RunSpec
     from spurious.store import Run
+    from spurious.training import train
 
     def opened(run: Run) -> None:
         if run.manifest["fingerprint"] != request["fingerprint"]:

@@ -1,0 +1,205 @@
+"""Train one run on TRL: the loop of `spurious.grpo.trainer`, with TRL's trainer in the place of our learner.
+
+Every process samples, scores and grades its share of the prompts, always whole groups; then all of them hold the whole
+rollout batch, and each trains on its part of every update. The first process alone writes.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from torch import Tensor
+
+from spurious.engines.trl.lora import lora_config, restore_adapter, save_merged
+from spurious.engines.trl.plan import Passes, arguments, check, check_entropy, operators, passes
+from spurious.engines.trl.processes import Processes, SharedSampler
+from spurious.engines.trl.trainer import RunTrainer
+from spurious.engines.trl.vllm import VllmSampler
+from spurious.evaluate import Bench, evaluate, open_bench
+from spurious.grpo.arm import Arm, Inputs, prepare
+from spurious.grpo.diagnostics import Diagnostics, rollout_metrics
+from spurious.grpo.learner import computing, kl_to, moved, restore_optimizer, save_optimizer, snapshot
+from spurious.grpo.trainer import assign_credit, note, rollout_frame, saves_every, score
+from spurious.policy import TorchSampler, prepare_process
+from spurious.policy.ask import Asker, asker
+from spurious.policy.model import Policy, frozen_copy, load, save
+from spurious.progress import Progress, quiet
+from spurious.specs import RunSpec
+from spurious.stopwatch import Stopwatch
+from spurious.store import Run
+from spurious.types import Scored
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL reports each trainer that is made
+
+LONG = 64
+"""Questions, the longest of all, that are put into tokens to see how many completions a pass can hold."""
+
+
+def train(
+    spec: RunSpec,
+    directory: Path | None = None,
+    *,
+    store: Path = Path("runs"),
+    data_dir: Path | None = None,
+    progress: Progress = quiet,
+    opened: Callable[[Run], None] | None = None,
+) -> Path:
+    """Run one specification to its end on TRL; the arguments, the result and resuming are those of our own engine's.
+
+    Started by `torchrun`, the processes train one run together.
+
+    Raises:
+        InputError: the specification, the model, the data, the reward or the directory is at fault, or TRL cannot do
+            what the specification says; the message names the field.
+        NumericalError: a NaN or an infinity arose.
+    """
+    processes = Processes.of_environment()
+    check(spec, processes.count)
+    arm = prepare(spec, Inputs(data_dir), prepare_process())
+    PartialState(cpu=not torch.cuda.is_available())  # joins the other processes, and says which device is ours
+    initial = load(spec.model, revision=spec.revision)
+    ask = asker(spec.task, arm.task, initial)
+    cut = passes(spec, processes.count, _longest_prompt(spec, arm, ask))
+    check_entropy(spec, cut, processes.count)
+    operated = {**arm.identity.facts, "operators": operators(spec, processes.count, cut)}
+    with ExitStack() as stack:
+        run = None
+        if processes.main:
+            identity = replace(arm.identity, facts=operated)
+            run = stack.enter_context(Run(directory or store / arm.directory_name, identity))
+            if opened is not None and not run.done:
+                opened(run)
+        found = processes.from_main((run.directory, run.done, run.start_step, run.checkpoint) if run else None)
+        path, done, start, checkpoint = found
+        if not done:
+            loop = _Loop(arm, initial, ask, processes, run, progress)
+            loop.go(cut, path, start, checkpoint)
+    return Path(path)
+
+
+class _Loop:
+    """What happens around TRL's updates."""
+
+    def __init__(
+        self, arm: Arm, initial: Policy, ask: Asker, processes: Processes, run: Run | None, progress: Progress
+    ) -> None:
+        self.arm, self.spec, self.ask, self.processes, self.run = arm, arm.spec, ask, processes, run
+        self.progress = progress if processes.main else quiet
+        self.policy = initial
+        self.benches: list[Bench] = [open_bench(bench, task, initial) for bench, task in arm.benches]
+        keeps_start = arm.spec.measure_kl and processes.main
+        self.start = frozen_copy(initial) if keeps_start else None
+        self.watch = Stopwatch()
+        self.batch: tuple[Sequence[Scored], Tensor] | None = None
+        self.before: list[Tensor] = []
+        self.sampled = 0.0
+        """When the rollout batch was complete."""
+
+    def go(self, cut: Passes, path: Path, start: int, checkpoint: Path | None) -> None:
+        """Take the steps that are owed, and the evaluations around them."""
+        spec = self.spec
+        lora = lora_config(spec.trl.lora) if spec.trl.lora is not None else None
+        if checkpoint is not None and lora is None:
+            self.policy.model.load_state_dict(load(str(checkpoint)).model.state_dict())
+        owed = (spec.steps - start) * spec.grpo.updates_per_rollout
+        told = arguments(spec, cut, max(owed, 1), cuda=torch.cuda.is_available())
+        self.trainer = RunTrainer(
+            spec=spec,
+            model=self.policy.model,
+            tokenizer=self.policy.tokenizer,
+            arguments={**told, "output_dir": str(path)},
+            processes=self.processes,
+            passes=cut,
+            first=start,
+            rollout=self.rollout,
+            learned=self.learned,
+            restore=None if checkpoint is None else partial(self._restore, checkpoint=checkpoint),
+            peft_config=lora,
+        )
+        adapted = self.trainer.model
+        if lora is not None:
+            self.policy = replace(self.policy, model=adapted.get_base_model())
+            if checkpoint is not None:
+                restore_adapter(adapted, checkpoint)
+        own = SharedSampler(TorchSampler(self.policy, max_rows=spec.sampling_rows), self.processes)
+        vllm = spec.trl.sampler == "vllm"
+        self.evaluates = own
+        self.samples = SharedSampler(VllmSampler(self.trainer, self.policy), self.processes) if vllm else own
+        if owed:
+            self.trainer.train()
+        self.policy.model.eval()
+        self._evaluate(spec.steps)
+        if self.run is not None:
+            self.run.finish()
+
+    def rollout(self, step: int) -> tuple[Sequence[Scored], Tensor]:
+        """Evaluate if it is time; then ask, score and credit."""
+        spec, grpo = self.spec, self.spec.grpo
+        if step == 0 or (spec.eval_every and step % spec.eval_every == 0):
+            self._evaluate(step)
+        with self.watch("sample"), computing(spec, self.policy):
+            groups = self.samples.sample(
+                self.ask.prompts(self.arm.problems(step)),
+                grpo.group_size,
+                self.ask.sampling(spec.sampling),
+                (spec.seed, "sample", step),
+                confidence=self.arm.needs_confidence,
+            )
+        with self.watch("score"):
+            scored = self.processes.gathered(score(self.arm, step, self.processes.share(groups)))
+        advantages = assign_credit(spec, scored)
+        self.batch = scored, advantages
+        self.before = snapshot(self.policy.model) if self.run is not None else []
+        self.sampled = perf_counter()
+        return self.batch
+
+    def learned(self, step: int, diagnostics: Diagnostics) -> None:
+        """Record a step whose updates were taken."""
+        if self.run is None or self.batch is None:
+            return
+        scored, advantages = self.batch
+        measured: dict[str, Any] = {**diagnostics.finish(), "update/norm": moved(self.policy.model, self.before)}
+        groups = [one.group for one in scored]
+        measured["kl/to_start"] = None if self.start is None else kl_to(self.start, self.spec, groups)
+        self.watch.add("learn", perf_counter() - self.sampled)
+        self.run.write_metrics({"step": step, **rollout_metrics(scored, advantages), **measured, **self.watch.lap()})
+        with self.watch("record"):  # shown with the step after
+            self.run.write_rollouts(step, rollout_frame(step, scored, advantages))
+            if (step + 1) % saves_every(self.spec, self.policy) == 0 or step + 1 == self.spec.steps:
+                self.run.write_checkpoint(step + 1, partial(self._save, step=step + 1))
+        self.run.say(f"step {step}: {note(scored)}")
+        self.progress("train", step + 1, self.spec.steps, note(scored))
+
+    def _evaluate(self, step: int) -> None:
+        """Evaluate every benchmark that an earlier attempt has not; every process draws, the first one writes."""
+        for bench in self.benches:
+            slug = bench.spec.slug
+            if self.processes.from_main(self.run.has_eval(step, slug) if self.run else None):
+                continue
+            with computing(self.spec, self.policy):
+                rows = evaluate(self.evaluates, bench, self.spec.seed, step=step, progress=self.progress)
+            if self.run is not None:
+                self.run.write_eval(step, slug, rows)
+
+    def _save(self, directory: Path, *, step: int) -> None:
+        if self.spec.trl.lora is None:
+            save(self.policy, directory)
+        else:
+            save_merged(self.trainer.model, self.policy, directory)
+        save_optimizer(self.trainer.optimizer, directory, step)
+
+    def _restore(self, optimizer: torch.optim.Optimizer, *, checkpoint: Path) -> None:
+        restore_optimizer(optimizer, checkpoint, self.policy.device)
+
+
+def _longest_prompt(spec: RunSpec, arm: Arm, ask: Asker) -> int:
+    """Tokens of the longest prompt, as far as the longest questions tell."""
+    longest = sorted(arm.kept, key=lambda problem: len(problem.question))[-LONG:]
+    return max(len(prompt.token_ids) for prompt in ask.prompts(longest))
