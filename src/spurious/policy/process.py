@@ -29,6 +29,8 @@ def prepare_process(threads: int | None = None) -> dict[str, Any]:
     if threads is not None:
         torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    # Deterministic mode fills all new memory with NaN, which nothing here ever reads: 2.5 % of a training step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     state = {
         "mkl_cbwr": os.environ["MKL_CBWR"],
         "mkl_cbwr_in_time": in_time,
