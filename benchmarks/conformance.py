@@ -1,0 +1,451 @@
+"""Advantages, loss and gradient of other trainers beside ours, on the same weights, completions and rewards.
+
+    python benchmarks/conformance.py [--write]
+
+Measures every peer that can be imported (TRL, verl, OpenRLHF), each with its own code, and prints the largest
+differences. `--write` puts them into docs/conformance.json, beside what was measured elsewhere, and into the tables of
+docs/engines.md. TRL runs whole: its trainer makes the advantages, the forward pass, the loss and the gradient of the
+weights. verl and OpenRLHF need GPUs for that: their loss functions get our log-probabilities, and the gradient is that
+of the log-probabilities.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spurious.grpo import advantage
+from spurious.grpo.advantage import credit
+from spurious.grpo.batch import minibatch
+from spurious.grpo.loss import grpo_loss
+from spurious.organisms import untrained
+from spurious.policy import completion_logprobs, load
+from spurious.policy.model import Policy
+from spurious.specs import GrpoSpec
+from spurious.types import Completion, Group, Problem, Prompt, Scored
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD, PAGE = ROOT / "docs" / "conformance.json", ROOT / "docs" / "engines.md"
+P, G, LONGEST = 3, 4, 12
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "group std, mean by sequence, clip 0.2": {},
+    "group mean": {"advantage": "group_mean"},
+    "leave one out (rloo)": {"advantage": "rloo"},
+    "mean over tokens": {"length_norm": "token"},
+    "sum over a constant": {"length_norm": "constant"},
+    "no clip": {"clip_low": None, "clip_high": None},
+    "lower clip only": {"clip_high": None},
+    "upper clip only": {"clip_low": None},
+    "clip 0.1 below, 0.3 above": {"clip_low": 0.1, "clip_high": 0.3},
+    "ratio to recomputed log-probabilities": {"old_logprobs": "recomputed"},
+    "KL 0.5": {"kl": 0.5},
+    "KL 0.5, mean over tokens": {"kl": 0.5, "length_norm": "token"},
+    "entropy bonus 0.1, mean over tokens": {"entropy_bonus": 0.1, "length_norm": "token"},
+    "temperature 0.7": {"temperature": 0.7},
+}
+"""What is told apart from the first line, which is the default of `GrpoSpec`."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What an update is made of."""
+
+    advantages: Tensor
+    """(P x G,)"""
+    loss: float
+    gradient: Tensor
+    """Flat: of every weight, or of every log-probability."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """The same for everybody: a policy that has moved from its start, and completions of neither of them."""
+
+    policy: Policy
+    start: Policy
+    scored: list[Scored]
+
+    @property
+    def rewards(self) -> Tensor:
+        return torch.tensor([one.rewards for one in self.scored], dtype=torch.float64)
+
+    @property
+    def lengths(self) -> Tensor:
+        return torch.tensor([[len(c.token_ids) for c in one.group.completions] for one in self.scored])
+
+
+def material(folder: Path) -> Material:
+    """Twelve completions of random tokens and lengths, whose sampler was 30 percent off; rewards of three kinds."""
+    directory = untrained(folder / "model", "qwen2")
+    generator = torch.Generator().manual_seed(0)
+    policy, start = load(str(directory), device="cpu"), load(str(directory), device="cpu")
+    with torch.no_grad():
+        for weights in policy.model.parameters():
+            weights.add_(0.05 * weights.std().nan_to_num() * torch.randn(weights.shape, generator=generator))
+    drawn = torch.randint(5, 400, (P, G, LONGEST), generator=generator).tolist()
+    lengths = torch.randint(2, LONGEST + 1, (P, G), generator=generator).tolist()
+    rewards = [[1.0, 0.0, 0.0, 1.0], [0.3, 0.9, 0.1, 0.4], [1.0, 1.0, 1.0, 0.0]]
+    scored = []
+    for p in range(P):
+        prompt = Prompt(Problem(str(p), "q", "1", "s"), "q", tuple(range(7, 10 + p)))
+        ids = [tuple(drawn[p][g][: lengths[p][g]]) for g in range(G)]
+        noise = [0.3 * torch.randn(len(row), generator=generator) for row in ids]
+        completions = tuple(
+            Completion("", row, tuple(map(float, n)), "length") for row, n in zip(ids, noise, strict=True)
+        )
+        scored.append(Scored(Group(prompt, completions), "1", tuple(rewards[p]), (), ()))
+    return _with_logprobs(Material(policy, start, scored))
+
+
+def _with_logprobs(made: Material) -> Material:
+    """Put the policy's log-probabilities under the noise that the completions carry."""
+    batch = _batch(made, GrpoSpec(kl=1.0), torch.ones(P, G))
+    with torch.no_grad():
+        logprobs = completion_logprobs(made.policy.model, batch.rows, pad_id=0).logprobs.split(batch.lengths)
+    rows = iter(logprobs)
+    scored = []
+    for one in made.scored:
+        completions = tuple(
+            Completion("", c.token_ids, tuple((next(rows) + torch.tensor(c.sampler_logprobs)).tolist()), c.stop)
+            for c in one.group.completions
+        )
+        scored.append(Scored(Group(one.group.prompt, completions), one.label, one.rewards, (), ()))
+    return Material(made.policy, made.start, scored)
+
+
+def _batch(made: Material, spec: GrpoSpec, advantages: Tensor) -> Any:
+    return minibatch(made.scored, advantages, range(P * G), spec=spec, max_tokens=LONGEST)
+
+
+def spec_of(option: str) -> tuple[GrpoSpec, float]:
+    """The estimator of an option, and its temperature."""
+    changes = dict(OPTIONS[option])
+    temperature = changes.pop("temperature", 1.0)
+    return GrpoSpec(prompts_per_rollout=P, group_size=G, updates_per_rollout=1, **changes), temperature
+
+
+@contextmanager
+def std_eps(value: float) -> Iterator[None]:
+    """Our standard deviations with another trainer's epsilon, to compare all the rest."""
+    ours, advantage.STD_EPS = advantage.STD_EPS, value
+    try:
+        yield
+    finally:
+        advantage.STD_EPS = ours
+
+
+def our_advantages(made: Material, spec: GrpoSpec) -> Tensor:
+    return credit(made.rewards, made.lengths, kind=spec.advantage)
+
+
+def ours(made: Material, option: str, *, of_logprobs: bool = False) -> Numbers:
+    """Our update: the gradient is that of the weights, or of the log-probabilities if they are taken as given."""
+    spec, temperature = spec_of(option)
+    advantages = our_advantages(made, spec)
+    batch = _batch(made, spec, advantages)
+    told = completion_logprobs(
+        made.policy.model, batch.rows, pad_id=0, temperature=temperature, with_entropy=not of_logprobs
+    )
+    logprobs = told.logprobs.detach().requires_grad_() if of_logprobs else told.logprobs
+    reference = None
+    if spec.kl:
+        with torch.no_grad():
+            reference = completion_logprobs(made.start.model, batch.rows, pad_id=0, temperature=temperature).logprobs
+    old = batch.sampler_logprobs if spec.old_logprobs == "sampler" else told.logprobs.detach()
+    loss = grpo_loss(
+        logprobs,
+        old,
+        batch.advantages,
+        batch.weights,
+        clip_low=spec.clip_low,
+        clip_high=spec.clip_high,
+        kl=spec.kl,
+        reference_logprobs=reference,
+        entropy_bonus=spec.entropy_bonus,
+        entropies=told.entropies,
+    )
+    loss.backward()
+    gradient = logprobs.grad if of_logprobs else _gradient(made.policy.model)
+    assert gradient is not None
+    return Numbers(advantages.flatten().float(), float(loss.detach()), gradient)
+
+
+def _gradient(model: Any) -> Tensor:
+    flat = torch.cat([weights.grad.flatten().clone() for weights in model.parameters()])
+    model.zero_grad(set_to_none=True)
+    return flat
+
+
+def through_trl(made: Material, option: str, folder: Path) -> Numbers:
+    """TRL's trainer from the rewards to the gradient; what it generates are our completions (`rollout_func`)."""
+    from datasets import Dataset
+    from trl import GRPOConfig, GRPOTrainer
+
+    from spurious.engines.trl.plan import Passes, arguments
+    from spurious.specs import RunSpec
+
+    spec, temperature = spec_of(option)
+    run = RunSpec.model_validate(
+        {
+            "model": made.policy.source,
+            "task": "chain",
+            "reward": "random",
+            "steps": 1,
+            "grpo": spec,
+            "sampling": {"max_tokens": LONGEST, "temperature": temperature},
+        }
+    )
+    told = arguments(run, Passes(P * G, 1), 1, cuda=False)
+    scales = {"group_std": "group", "group_mean": "none"}[spec.advantage]
+    rows = [
+        (one.group.prompt, c, r) for one in made.scored for c, r in zip(one.group.completions, one.rewards, strict=True)
+    ]
+
+    def generated(prompts: list[str], trainer: Any) -> dict[str, Any]:
+        return {
+            "prompt_ids": [list(prompt.token_ids) for prompt, _, _ in rows],
+            "completion_ids": [list(completion.token_ids) for _, completion, _ in rows],
+            "logprobs": [list(completion.sampler_logprobs) for _, completion, _ in rows],
+        }
+
+    def reward(**_: Any) -> list[float]:
+        return [value for _, _, value in rows]
+
+    trainer = GRPOTrainer(
+        model=made.policy.model,
+        reward_funcs=reward,
+        args=GRPOConfig(**{**told, "scale_rewards": scales, "output_dir": str(folder / "trl")}),
+        train_dataset=Dataset.from_dict({"prompt": ["q"] * P}),
+        processing_class=made.policy.tokenizer,
+        rollout_func=generated,
+    )
+    trainer.model.train()
+    trainer.current_gradient_accumulation_steps = 1
+    inputs = trainer._generate_and_score_completions([{"prompt": "q"} for _ in rows])
+    if spec.old_logprobs == "sampler":
+        inputs["old_per_token_logps"] = inputs["sampling_per_token_logps"]
+    loss = trainer._compute_loss(trainer.model, inputs)
+    loss.backward()
+    gradient = _gradient(made.policy.model)
+    made.policy.model.eval()
+    return Numbers(inputs["advantages"], float(loss.detach()), gradient)
+
+
+def _grid(made: Material, flat: Tensor) -> Tensor:
+    """(N,) values of completion tokens as (P x G, LONGEST)."""
+    grid = torch.zeros(P * G, LONGEST, dtype=flat.dtype)
+    parts = flat.split(made.lengths.flatten().tolist())
+    return torch.stack([torch.cat([part, grid[i, len(part) :]]) for i, part in enumerate(parts)])
+
+
+def _given(made: Material, spec: GrpoSpec, advantages: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Leaf log-probabilities (N,), and as grids: old ones, those of the reference, mask."""
+    batch = _batch(made, GrpoSpec(kl=1.0), advantages)
+    with torch.no_grad():
+        logprobs = completion_logprobs(made.policy.model, batch.rows, pad_id=0).logprobs
+        reference = completion_logprobs(made.start.model, batch.rows, pad_id=0).logprobs
+    old = batch.sampler_logprobs if spec.old_logprobs == "sampler" else logprobs.clone()
+    mask = torch.arange(LONGEST) < made.lengths.flatten()[:, None]
+    return logprobs.requires_grad_(), _grid(made, old), _grid(made, reference), mask.float()
+
+
+def through_verl(made: Material, option: str, _: Path) -> Numbers:
+    """verl's advantage and loss functions. Without a clip its three bounds are put out of reach."""
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo import core_algos
+
+    spec, _temperature = spec_of(option)
+    leaf, old, reference, mask = _given(made, spec, made.rewards)
+    index = np.repeat(np.arange(P), G)
+    scores = torch.zeros(P * G, LONGEST)
+    scores[:, 0] = made.rewards.flatten().float()
+    if spec.advantage == "rloo":
+        grid, _returns = core_algos.compute_rloo_outcome_advantage(scores, mask, index)
+    else:
+        scaled = spec.advantage == "group_std"
+        grid, _returns = core_algos.compute_grpo_outcome_advantage(scores, mask, index, norm_adv_by_std_in_grpo=scaled)
+    bounds = {"low": spec.clip_low, "high": spec.clip_high}
+    config = OmegaConf.create(
+        {
+            "clip_ratio": 0.2,
+            **{f"clip_ratio_{side}": 1e6 if bound is None else bound for side, bound in bounds.items()},
+            "clip_ratio_c": 1e9,
+            "global_batch_info": {},
+        }
+    )
+    modes = {"sequence": "seq-mean-token-mean", "token": "token-mean", "constant": "seq-mean-token-sum-norm"}
+    mode = modes[spec.length_norm]
+    logprobs = _grid(made, leaf)
+    loss, _metrics = core_algos.compute_policy_loss_vanilla(old, logprobs, grid, mask, mode, config)
+    if spec.kl:
+        kl = core_algos.kl_penalty(logprobs, reference, "low_var_kl")
+        loss = loss + spec.kl * core_algos.agg_loss(kl, mask, mode)
+    loss.backward()
+    assert leaf.grad is not None
+    return Numbers(grid[:, 0].clone(), float(loss.detach()), leaf.grad)
+
+
+def through_openrlhf(made: Material, option: str, _: Path) -> Numbers:
+    """OpenRLHF's loss module; its advantages are made inside its Ray actors, so they are its lines, written again."""
+    utils, losses = _openrlhf_modules()
+    spec, _temperature = spec_of(option)
+    rewards = made.rewards.float()
+    if spec.advantage == "rloo":
+        shaped = rewards - (rewards.sum(-1, keepdim=True) - rewards) / (G - 1)
+    else:
+        shaped = rewards - rewards.mean(-1, keepdim=True)
+        if spec.advantage == "group_std":
+            shaped = shaped / (rewards.std(-1, keepdim=True) + 1e-9)
+    leaf, old, reference, mask = _given(made, spec, made.rewards)
+    low, high = (1e6 if bound is None else bound for bound in (spec.clip_low, spec.clip_high))
+    policy_loss = losses.PolicyLoss(low, high, dual_clip=None, token_level_loss=spec.length_norm == "token")
+    logprobs = _grid(made, leaf)
+    loss = policy_loss(logprobs, old, shaped.flatten()[:, None].expand_as(mask), action_mask=mask)[0]
+    if spec.kl:
+        kl = utils.compute_approx_kl(logprobs, reference, kl_estimator="k3")
+        loss = loss + spec.kl * losses.aggregate_loss(kl, mask, token_level_loss=spec.length_norm == "token")
+    loss.backward()
+    assert leaf.grad is not None
+    return Numbers(shaped.flatten(), float(loss.detach()), leaf.grad)
+
+
+def _openrlhf_modules() -> tuple[ModuleType, ModuleType]:
+    """`openrlhf.models.utils` and `.loss` without their package, which wants flash-attn and deepspeed."""
+    found = find_spec("openrlhf")
+    assert found is not None
+    assert found.submodule_search_locations
+    folder = Path(found.submodule_search_locations[0]) / "models"
+    package = ModuleType("openrlhf_models")
+    package.__path__ = [str(folder)]
+    sys.modules["openrlhf_models"] = package
+    made = []
+    absent = [name for name in ("deepspeed", "flash_attn") if find_spec(name) is None]
+    sys.modules.update({name: ModuleType(name) for name in absent})  # imported there, and not used by what is called
+    for name in ("utils", "loss"):
+        spec = spec_from_file_location(f"openrlhf_models.{name}", folder / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        made.append(module)
+    for name in absent:
+        del sys.modules[name]
+    return made[0], made[1]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another trainer: how it is measured, and which options it does not have, and why."""
+
+    package: str
+    through: Callable[[Material, str, Path], Numbers]
+    eps: float
+    """What it adds to a standard deviation."""
+    whole: bool
+    """Whether it makes the forward pass and the gradient of the weights itself."""
+    without: dict[str, str]
+
+
+_NOT_OURS = "not of its loss function"
+PEERS = {
+    "TRL": Peer("trl", through_trl, 1e-4, True, {"leave one out (rloo)": "no such advantage"}),
+    "verl": Peer(
+        "verl",
+        through_verl,
+        1e-6,
+        False,
+        {"entropy bonus 0.1, mean over tokens": _NOT_OURS, "temperature 0.7": _NOT_OURS},
+    ),
+    "OpenRLHF": Peer(
+        "openrlhf",
+        through_openrlhf,
+        1e-9,
+        False,
+        {
+            "sum over a constant": "no such norm",
+            "entropy bonus 0.1, mean over tokens": _NOT_OURS,
+            "temperature 0.7": _NOT_OURS,
+        },
+    ),
+}
+
+
+def measure(name: str) -> dict[str, Any]:
+    """The largest differences of one peer: {version, options: {option: {advantage, loss, gradient} or why not}}."""
+    peer = PEERS[name]
+    options: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        made = material(Path(folder))
+        for option in OPTIONS:
+            if option in peer.without:
+                options[option] = peer.without[option]
+                continue
+            theirs = peer.through(made, option, Path(folder))
+            bare = our_advantages(made, spec_of(option)[0]).flatten().float()
+            with std_eps(peer.eps):
+                same = ours(made, option, of_logprobs=not peer.whole)
+            options[option] = {
+                "advantage as it stands": float((bare - theirs.advantages).abs().max()),
+                "advantage": float((same.advantages - theirs.advantages).abs().max()),
+                "loss": abs(same.loss - theirs.loss),
+                "gradient": float((same.gradient - theirs.gradient).abs().max()),
+                "largest gradient": float(same.gradient.abs().max()),
+            }
+    return {"version": version(peer.package), "options": options}
+
+
+def tables(record: dict[str, Any]) -> str:
+    """The tables of docs/engines.md."""
+    return "\n\n".join(_table(name, record[name]) for name in PEERS if name in record)
+
+
+def _table(name: str, found: dict[str, Any]) -> str:
+    lines = [
+        f"**{name} {found['version']}**",
+        "",
+        "| option | advantage, as they stand | advantage, one epsilon | loss | gradient | largest gradient |",
+        "|---|---|---|---|---|---|",
+    ]
+    for option, row in found["options"].items():
+        cells = [row, "", "", "", ""] if isinstance(row, str) else [f"{value:.1e}" for value in row.values()]
+        lines.append(f"| {option} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def filled(page: str, record: dict[str, Any]) -> str:
+    """A page with the tables between its two marks."""
+    marks = r"(<!-- conformance -->\n).*(\n<!-- end of conformance -->)"
+    return re.sub(marks, lambda found: f"{found[1]}\n{tables(record)}\n{found[2]}", page, flags=re.DOTALL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="into docs/conformance.json and docs/engines.md")
+    arguments = parser.parse_args()
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    found = {name: measure(name) for name, peer in PEERS.items() if find_spec(peer.package)}
+    print(tables(found) or "none of TRL, verl and OpenRLHF is installed")
+    if arguments.write:
+        record = (json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}) | found
+        RECORD.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), record), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
