@@ -144,6 +144,21 @@ def test_the_manifest_says_what_trl_does(organism_dir, tmp_path):
     assert any("GRPOTrainer" in line and "loss_type grpo" in line for line in operators)
 
 
+def test_a_launcher_s_precision_does_not_count(organism_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    train(spec(organism_dir, steps=1), tmp_path / "r")
+    assert metrics(tmp_path / "r")[0]["ratio/largest_deviation_by_update"][0] < 1e-4
+    train(spec(organism_dir, steps=1, dtype="bfloat16"), tmp_path / "half")
+    assert 1e-5 < metrics(tmp_path / "half")[0]["ratio/largest_deviation_by_update"][0] < 0.2
+    assert {tensor.dtype for tensor in weights(tmp_path / "half").values()} == {torch.float32}
+
+
+def test_weights_in_shards_are_refused(organism_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(SpecError, match="ACCELERATE_USE_FSDP"):
+        train(spec(organism_dir), tmp_path / "r")
+
+
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT reads the old name
 def test_an_adapter_is_trained_saved_and_resumed(organism_dir, tmp_path):
     pytest.importorskip("peft")

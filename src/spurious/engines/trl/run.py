@@ -110,6 +110,7 @@ class _Loop:
             self.policy.model.load_state_dict(load(str(checkpoint)).model.state_dict())
         owed = (spec.steps - start) * spec.grpo.updates_per_rollout
         told = arguments(spec, cut, max(owed, 1), cuda=torch.cuda.is_available())
+        os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16" if spec.dtype == "bfloat16" else "no"  # not the launcher's
         self.trainer = RunTrainer(
             spec=spec,
             model=self.policy.model,
