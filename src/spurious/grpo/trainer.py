@@ -80,8 +80,7 @@ def train(
         learner = _start(spec, initial, run.checkpoint)
         sampler = TorchSampler(learner.policy, max_rows=spec.sampling_rows)
         save_every = saves_every(spec, learner.policy)
-        in_store = run.directory.resolve().parent == store.resolve()
-        shared = Shared(store / "shared" if in_store and arm.repeatable else None)
+        shared = shared_tables(run, store, arm)
         watch = Stopwatch()
 
         for step in range(run.start_step, spec.steps + 1):
@@ -141,6 +140,12 @@ def assign_credit(spec: RunSpec, scored: Sequence[Scored]) -> Tensor:
         positive_weight=spec.grpo.positive_weight,
         negative_weight=spec.grpo.negative_weight,
     )
+
+
+def shared_tables(run: Run, store: Path, arm: Arm) -> Shared:
+    """Where a store keeps what all its runs share; nowhere for a run that lies elsewhere or whose code is unknown."""
+    in_store = run.directory.resolve().parent == store.resolve()
+    return Shared(store / "shared" if in_store and arm.repeatable else None)
 
 
 def saves_every(spec: RunSpec, policy: Policy) -> int:

@@ -26,7 +26,7 @@ from spurious.evaluate import Bench, evaluate, open_bench
 from spurious.grpo.arm import Arm, Inputs, prepare
 from spurious.grpo.diagnostics import Diagnostics, rollout_metrics
 from spurious.grpo.learner import computing, kl_to, moved, restore_optimizer, save_optimizer, snapshot
-from spurious.grpo.trainer import assign_credit, note, rollout_frame, saves_every, score
+from spurious.grpo.trainer import assign_credit, note, rollout_frame, saves_every, score, shared_tables
 from spurious.policy import TorchSampler, prepare_process
 from spurious.policy.ask import Asker, asker
 from spurious.policy.model import Policy, frozen_copy, load, save
@@ -34,6 +34,7 @@ from spurious.progress import Progress, quiet
 from spurious.specs import RunSpec
 from spurious.stopwatch import Stopwatch
 from spurious.store import Run
+from spurious.store.shared import Shared
 from spurious.types import Scored
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL reports each trainer that is made
@@ -79,7 +80,9 @@ def train(
         found = processes.from_main((run.directory, run.done, run.start_step, run.checkpoint) if run else None)
         path, done, start, checkpoint = found
         if not done:
-            loop = _Loop(arm, initial, ask, processes, run, progress)
+            # Several processes must all draw or none of them: only one that is alone may find a table made.
+            shared = shared_tables(run, store, arm) if run is not None and processes.count == 1 else Shared(None)
+            loop = _Loop(arm, initial, ask, processes, run, shared, progress)
             loop.go(cut, path, start, checkpoint)
     return Path(path)
 
@@ -88,9 +91,17 @@ class _Loop:
     """What happens around TRL's updates."""
 
     def __init__(
-        self, arm: Arm, initial: Policy, ask: Asker, processes: Processes, run: Run | None, progress: Progress
+        self,
+        arm: Arm,
+        initial: Policy,
+        ask: Asker,
+        processes: Processes,
+        run: Run | None,
+        shared: Shared,
+        progress: Progress,
     ) -> None:
         self.arm, self.spec, self.ask, self.processes, self.run = arm, arm.spec, ask, processes, run
+        self.shared = shared
         self.progress = progress if processes.main else quiet
         self.policy = initial
         self.benches: list[Bench] = [open_bench(bench, task, initial) for bench, task in arm.benches]
@@ -184,8 +195,9 @@ class _Loop:
             slug = bench.spec.slug
             if self.processes.from_main(self.run.has_eval(step, slug) if self.run else None):
                 continue
+            make = partial(evaluate, self.evaluates, bench, self.spec.seed, step=step, progress=self.progress)
             with computing(self.spec, self.policy):
-                rows = evaluate(self.evaluates, bench, self.spec.seed, step=step, progress=self.progress)
+                rows = self.shared.table(self.arm.untrained(bench.spec), make) if step == 0 else make()
             if self.run is not None:
                 self.run.write_eval(step, slug, rows)
 
