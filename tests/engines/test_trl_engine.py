@@ -138,7 +138,10 @@ def test_passes_within_the_token_budget_change_only_rounding(organism_dir, tmp_p
 
 def test_the_manifest_says_what_trl_does(organism_dir, tmp_path):
     train(spec(organism_dir, steps=1), tmp_path / "r")
-    operators = json.loads((tmp_path / "r" / "manifest.json").read_text())["operators"]
+    manifest = json.loads((tmp_path / "r" / "manifest.json").read_text())
+    operators = manifest["operators"]
+    assert manifest["environment"]["versions"]["trl"].startswith("1.16.")
+    assert "processes: 1, 8 completions a pass" in (tmp_path / "r" / "logs" / "attempt-1.log").read_text()
     assert "ratio clipped above at 1.2 where the advantage is positive" in operators
     assert "every completion gets a forward pass" in operators
     assert any("GRPOTrainer" in line and "loss_type grpo" in line for line in operators)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -69,12 +70,14 @@ def train(
     ask = asker(spec.task, arm.task, initial)
     cut = passes(spec, processes.count, _longest_prompt(spec, arm, ask))
     check_entropy(spec, cut, processes.count)
-    operated = {**arm.identity.facts, "operators": operators(spec, processes.count, cut)}
+    facts = _facts(arm, operators(spec, processes.count, cut))
     with ExitStack() as stack:
         run = None
         if processes.main:
-            identity = replace(arm.identity, facts=operated)
+            identity = replace(arm.identity, facts=facts)
             run = stack.enter_context(Run(directory or store / arm.directory_name, identity))
+            if not run.done:  # the manifest keeps what the first attempt was
+                run.say(f"processes: {processes.count}, {cut.rows} completions a pass")
             if opened is not None and not run.done:
                 opened(run)
         found = processes.from_main((run.directory, run.done, run.start_step, run.checkpoint) if run else None)
@@ -210,6 +213,20 @@ class _Loop:
 
     def _restore(self, optimizer: torch.optim.Optimizer, *, checkpoint: Path) -> None:
         restore_optimizer(optimizer, checkpoint, self.policy.device)
+
+
+def _facts(arm: Arm, operated: list[str]) -> dict[str, Any]:
+    """What the manifest records besides the run's identity."""
+    environment = arm.identity.facts["environment"]
+    versions = {**environment["versions"], **{name: _version(name) for name in ("trl", "accelerate", "peft")}}
+    return {**arm.identity.facts, "operators": operated, "environment": {**environment, "versions": versions}}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _longest_prompt(spec: RunSpec, arm: Arm, ask: Asker) -> int:
