@@ -226,7 +226,10 @@ def through_trl(made: Material, option: str, folder: Path) -> Numbers:
     def reward(**_: Any) -> list[float]:
         return [value for _, _, value in rows]
 
-    trainer = GRPOTrainer(
+    class Quiet(GRPOTrainer):
+        def _send_telemetry(self) -> None: ...
+
+    trainer = Quiet(
         model=made.policy.model,
         reward_funcs=reward,
         args=GRPOConfig(**{**told, "scale_rewards": scales, "output_dir": str(folder / "trl")}),

@@ -35,6 +35,7 @@ def test_the_methods_that_are_replaced_take_what_they_took():
         "attention_mask",
         "logits_to_keep",
     ]
+    assert parameters(GRPOTrainer._send_telemetry) == ["self"]
     assert parameters(GRPOTrainer.log) == ["self", "logs", "start_time"]
     assert parameters(GRPOTrainer.create_optimizer) == ["self", "model"]
     assert parameters(GRPOTrainer.create_scheduler) == ["self", "num_training_steps", "optimizer"]

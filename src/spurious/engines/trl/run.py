@@ -38,8 +38,6 @@ from spurious.store import Run
 from spurious.store.shared import Shared
 from spurious.types import Scored
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL reports each trainer that is made
-
 LONG = 64
 """Questions, the longest of all, that are put into tokens to see how many completions a pass can hold."""
 

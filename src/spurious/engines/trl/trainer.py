@@ -1,12 +1,13 @@
 """GRPOTrainer with our rollout batches: TRL computes loss and gradient, and never sees a reward.
 
-Four methods of TRL 1.16 are replaced or listened to, all but one private; tests/engines/test_trl_hooks.py says
+Five methods of TRL 1.16 are replaced or listened to, all but one private; tests/engines/test_trl_hooks.py says
 what is expected of each:
 
     _prepare_inputs                      gives the rows of the next pass; ours come from a rollout batch of our own
     _compute_loss                        TRL's, measured
     _get_per_token_logps_and_entropies   TRL's, whose result is kept for the measurement
     log                                  called once an update, with its gradient norm
+    _send_telemetry                      left out
 """
 
 from collections.abc import Callable, Sequence
@@ -84,6 +85,9 @@ class RunTrainer(GRPOTrainer):
             peft_config=peft_config,
         )
         self.remove_callback(PrinterCallback)  # standard output is for results
+
+    def _send_telemetry(self) -> None:
+        """TRL tells its makers of every trainer that is made; we do not."""
 
     def create_optimizer(self, model: Any = None) -> Any:
         """Ours, so that momentum, weight decay and epsilon are those of the specification."""
