@@ -1,4 +1,7 @@
-"""The worker pool: kills what hangs, survives what dies, starts from anywhere."""
+"""The worker pool: kills what hangs, survives what dies, starts from anywhere.
+
+Capital letters are what the symbolic step alone reads.
+"""
 
 import multiprocessing
 import os
@@ -16,7 +19,7 @@ from spurious.verify import equal, pool, verify_many
 
 HANGS = r"\int_{0}^{1000} \sin(x^{7}) \cos(e^{x}) dx"
 """Its value takes far longer than any deadline, on any machine."""
-SCRIPT = 'from spurious.verify import equal\nprint(equal("x+1", "1+x"), equal("x+1", "x+2"))\n'
+SCRIPT = 'from spurious.verify import equal\nprint(equal("X+1", "1+X"), equal("X+1", "X+2"))\n'
 
 
 def hanging_pair(n):
@@ -24,22 +27,22 @@ def hanging_pair(n):
 
 
 def test_a_hang_is_cut_off_and_the_pool_lives_on():
-    assert equal("x+1", "1+x") == "correct"
+    assert equal("X+1", "1+X") == "correct"
     for n in range(3):
         start = time.perf_counter()
         assert equal(*hanging_pair(n)) == "timeout"
-        assert equal(f"x+{n}", f"{n}+x") == "correct"
+        assert equal(f"X+{n}", f"{n}+X") == "correct"
         assert time.perf_counter() - start < pool.PATIENCE  # cut off by what it computed, not by the clock
 
 
 def test_a_worker_that_is_kept_waiting_has_time_left():
     """On a busy machine a second of the clock may hold little work: a comparison is not blamed for that."""
-    assert equal("q+1", "1+q") == "correct"
+    assert equal("Q+1", "1+Q") == "correct"
     workers = [one for one in multiprocessing.active_children() if one.name == "pebble_pool_worker"]
     outcome = []
     for worker in workers:
         os.kill(worker.pid, signal.SIGSTOP)
-    grading = threading.Thread(target=lambda: outcome.append(equal("q+2", "2+q")))
+    grading = threading.Thread(target=lambda: outcome.append(equal("Q+2", "2+Q")))
     grading.start()
     time.sleep(1.5 * pool.DEADLINE)
     assert not outcome
@@ -51,7 +54,7 @@ def test_a_worker_that_is_kept_waiting_has_time_left():
 
 def test_a_hang_in_a_batch_harms_no_neighbor():
     gold, answer = hanging_pair(10)
-    pairs = [(rf"\boxed{{{n}+x}}", f"x+{n}") for n in range(100, 120)]
+    pairs = [(rf"\boxed{{{n}+X}}", f"X+{n}") for n in range(100, 120)]
     pairs.insert(7, (rf"\boxed{{{answer}}}", gold))
     statuses = [grade.status for grade in verify_many(pairs)]
     assert statuses.pop(7) == "timeout"
@@ -59,7 +62,7 @@ def test_a_hang_in_a_batch_harms_no_neighbor():
 
 
 def test_a_dead_worker_is_a_failed_grade_and_is_replaced():
-    assert equal("x+1", "1+x") == "correct"
+    assert equal("X+1", "1+X") == "correct"
     outcome = []
     grading = threading.Thread(target=lambda: outcome.append(equal(*hanging_pair(20))))
     grading.start()
@@ -69,18 +72,18 @@ def test_a_dead_worker_is_a_failed_grade_and_is_replaced():
             os.kill(worker.pid, signal.SIGKILL)
     grading.join()
     assert outcome == ["failed"]
-    assert equal("y+1", "1+y") == "correct"
+    assert equal("Y+1", "1+Y") == "correct"
 
 
 def test_a_worker_cannot_take_all_memory():
     future = pool._running().schedule(bytearray, args=[3 << 30])
     assert isinstance(future.exception(timeout=20), MemoryError)
-    assert equal("z+1", "1+z") == "correct"
+    assert equal("Z+1", "1+Z") == "correct"
 
 
 def test_closing_and_starting_again():
     pool.close()
-    assert equal("u+1", "1+u") == "correct"
+    assert equal("U+1", "1+U") == "correct"
     pool.close()
     pool.close()
 
@@ -89,7 +92,7 @@ def test_threads_share_the_pool():
     results = {}
 
     def grade(n):
-        results[n] = [equal(f"t+{n}+{k}", f"{k}+{n}+t") for k in range(5)]
+        results[n] = [equal(f"T+{n}+{k}", f"{k}+{n}+T") for k in range(5)]
 
     threads = [threading.Thread(target=grade, args=[n]) for n in range(4)]
     for thread in threads:
@@ -102,14 +105,14 @@ def test_threads_share_the_pool():
 FORKS = """
 import os
 from spurious.verify import equal, pool
-assert equal("x+1", "1+x") == "correct"
+assert equal("X+1", "1+X") == "correct"
 pid = os.fork()
 if pid == 0:
-    status = equal("w+1", "1+w")
+    status = equal("W+1", "1+W")
     pool.close()
     os._exit(0 if status == "correct" else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-print(equal("v+1", "1+v"))
+print(equal("V+1", "1+V"))
 """
 
 

@@ -8,6 +8,7 @@ from spurious.verify import limits
 from spurious.verify.compare import TooManyItems, canonical_value, exactly, identically, same
 from spurious.verify.exact import TooLarge, rational
 from spurious.verify.normalize import key, normalize
+from spurious.verify.numeric import numerically
 from spurious.verify.structure import Node, read
 
 Step = Literal["string", "exact", "symbolic"]
@@ -39,7 +40,10 @@ def _by_shape(gold: str, answer: str, steps: tuple[Step, ...]) -> Status | None:
     def leaf(one: str, other: str) -> bool | None:
         if "string" in steps and identically(one, other):
             return True
-        return exactly(one, other) if "exact" in steps else None
+        if "exact" in steps and (verdict := exactly(one, other)) is not None:
+            return verdict
+        plain = "symbolic" in steps and not (limits.too_complex(one) or limits.too_complex(other))
+        return numerically(one, other) if plain else None
 
     try:
         verdict = same(gold, answer, leaf)

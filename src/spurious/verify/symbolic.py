@@ -17,6 +17,7 @@ from spurious.verify.exact import TooLarge, decimals, rational, rounds_to
 from spurious.verify.ladder import Step
 from spurious.verify.limits import too_complex
 from spurious.verify.normalize import normalize
+from spurious.verify.numeric import POINTS
 from spurious.verify.structure import Node, read
 
 if TYPE_CHECKING:
@@ -27,12 +28,6 @@ Job = Literal["compare", "math_verify", "parse"]
 
 _DIGITS = 60
 """Decimal digits of a numerical comparison; agreement on half of them is equality."""
-_POINTS = (
-    ("0.71", "1.37", "2.17", "0.39", "1.83"),
-    ("-1.23", "0.83", "-0.47", "1.61", "-2.39"),
-    ("1.91", "-0.67", "0.29"),
-)
-"""Where two expressions with variables are compared: of both signs, of no special value to a function."""
 _MARKED = re.compile(r"\\[A-Za-z]+|\\.|([A-Z]|[a-z](?='))('*)(?:_\{(\d{1,3})\})?")
 
 
@@ -169,7 +164,7 @@ def _exact_atoms(expression: "sympy.Expr") -> "sympy.Expr":
 
 
 def _same_values(one: "sympy.Expr", other: "sympy.Expr", gold: str, answer: str) -> bool | None:
-    """Whether two expressions have the same value at every point of `_POINTS`; None where they have no value there."""
+    """Whether two expressions have the same value at every point of `POINTS`; None where they have no value there."""
     from sympy import Rational
 
     symbols = one.free_symbols | other.free_symbols
@@ -180,7 +175,7 @@ def _same_values(one: "sympy.Expr", other: "sympy.Expr", gold: str, answer: str)
             return None
         return _close(first, second) or _rounds(first, answer) or _rounds(second, gold)
     verdicts = []
-    for point in _POINTS:
+    for point in POINTS:
         named = {name: Rational(point[i % len(point)]) + i // len(point) for i, name in enumerate(names)}
         values = {symbol: named[symbol.name] for symbol in symbols}
         first, second = _number(one.xreplace(values)), _number(other.xreplace(values))

@@ -1,0 +1,166 @@
+"""Our grader against math-verify, in one process and in a pool of its own: rates on real golds, tails on hostile text.
+
+    python benchmarks/verify_vs_math_verify.py [../shared] [--golds 600] [--pairs 3] [--workers 2]
+
+Golds: DeepScaleR's, evenly spread, each against itself, against a rewritten equivalent and against the next different
+gold, all boxed; the same pairs for both, and others in every turn, since ours remembers what it has compared. Hostile:
+every text of cases/adversarial.jsonl, one by one for the tails and together for the throughput. Where the two do not
+agree is printed by kind.
+"""
+
+import argparse
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from side_by_side import in_turns, ratio, show
+from verify_cases import load_golds, rewritten
+
+from spurious.verify import unparsable_golds, verify, verify_many
+
+Pair = tuple[str, str]
+"""What a model wrote, and the gold."""
+
+
+def math_verify_grade(pair: Pair) -> bool:
+    """As its README has it: parse both, compare; what it raises or gives up is wrong."""
+    from math_verify import parse
+    from math_verify import verify as same
+
+    text, gold = pair
+    try:
+        return bool(same(parse(f"${gold}$"), parse(text)))
+    except Exception:
+        return False
+
+
+def silent() -> None:
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL)
+    logging.getLogger("latex2sympy2_extended").setLevel(logging.CRITICAL)
+
+
+def pairs_of_golds(shared: Path, limit: int) -> list[tuple[str, Pair]]:
+    """(kind, pair) for the three ways of asking."""
+    golds = load_golds(shared, limit)
+    unreadable = unparsable_golds(golds)
+    golds = [gold for index, gold in enumerate(golds) if index not in unreadable]
+    others = [next(other for other in golds[i + 1 :] + golds if other != gold) for i, gold in enumerate(golds)]
+    asked = []
+    for gold, other in zip(golds, others, strict=True):
+        for kind, answer in (("itself", gold), ("rewritten", rewritten(gold)[1]), ("next different", other)):
+            asked.append((kind, (rf"\boxed{{{answer}}}", gold)))
+    return asked
+
+
+def ours(pairs: Sequence[Pair], workers: int) -> list[bool]:
+    return [grade.correct for grade in verify_many(pairs, extraction="strict", workers=workers)]
+
+
+def alone(pairs: Sequence[Pair]) -> list[bool]:
+    return [math_verify_grade(pair) for pair in pairs]
+
+
+def pooled(pairs: Sequence[Pair], pool: ProcessPoolExecutor) -> list[bool]:
+    return list(pool.map(math_verify_grade, pairs, chunksize=32))
+
+
+def seconds_each(grade: Callable[[Pair], Any], pairs: Sequence[Pair]) -> list[float]:
+    taken = []
+    for pair in pairs:
+        started = time.perf_counter()
+        grade(pair)
+        taken.append(time.perf_counter() - started)
+    return taken
+
+
+def rates(name: str, pairs: list[Pair], turns: int, workers: int) -> dict[str, Any]:
+    """One line: grades a second, and how many times ours is as fast."""
+    parts = [pairs[i :: turns + 1] for i in range(turns + 1)]
+
+    def each_in_turn(grade: Callable[[Sequence[Pair]], Any]) -> Callable[[], Any]:
+        coming = iter(parts)
+        return lambda: grade(next(coming))
+
+    with ProcessPoolExecutor(workers, initializer=silent) as pool:
+        ways = [partial(ours, workers=workers), alone, partial(pooled, pool=pool)]
+        mine, single, many = in_turns([each_in_turn(way) for way in ways], turns)
+    sizes = [len(part) for part in parts[1:]]
+
+    def rate(seconds: Sequence[float]) -> float:
+        return median(n / one for n, one in zip(sizes, seconds, strict=True))
+
+    return {
+        "pairs": f"{name} ({len(pairs)})",
+        "ours/s": rate(mine),
+        "math-verify/s": rate(single),
+        "its pool/s": rate(many),
+        "times as fast": ratio(mine, single),
+        "times its pool": ratio(mine, many),
+    }
+
+
+def tails(pairs: list[Pair]) -> list[dict[str, Any]]:
+    """Milliseconds of single grades."""
+    rows = []
+    for name, grade in (("ours", lambda pair: verify(*pair)), ("math-verify", math_verify_grade)):
+        taken = 1000 * np.array(seconds_each(grade, pairs))
+        rows.append(
+            {
+                "hostile, one by one": name,
+                "median ms": float(np.median(taken)),
+                "90 % ms": float(np.quantile(taken, 0.9)),
+                "99 % ms": float(np.quantile(taken, 0.99)),
+                "longest ms": float(taken.max()),
+                "over a second": int((taken > 1000).sum()),
+            }
+        )
+    return rows
+
+
+def report_differences(asked: list[tuple[str, Pair]], workers: int) -> None:
+    pairs = [pair for _, pair in asked]
+    differing = [
+        (kind, mine, pair)
+        for (kind, pair), mine, other in zip(asked, ours(pairs, workers), alone(pairs), strict=True)
+        if mine != other
+    ]
+    print(f"{len(differing)} of {len(pairs)} graded differently:")
+    for (kind, mine), count in Counter((kind, mine) for kind, mine, _ in differing).most_common():
+        print(f"    {count} {kind}: ours {'correct' if mine else 'wrong'}")
+    for kind, mine, (text, gold) in differing[:20]:
+        print("       ", kind, mine, repr(text[:80]), repr(gold[:80]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shared", type=Path, nargs="?", default=Path("../shared"))
+    parser.add_argument("--golds", type=int, default=600)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    if not arguments.shared.is_dir():
+        print(f"{arguments.shared}: no such folder, nothing is graded")
+        return
+    silent()
+    asked = pairs_of_golds(arguments.shared, arguments.golds)
+    lines = (arguments.shared / "cases" / "adversarial.jsonl").read_text(encoding="utf-8").splitlines()
+    hostile = [(row["prediction"], row["gold"]) for row in map(json.loads, lines)]
+    rows = [
+        rates("golds", [pair for _, pair in asked], arguments.pairs, arguments.workers),
+        rates("hostile", hostile, 1, arguments.workers),
+    ]
+    show(f"verify_vs_math_verify, {arguments.workers} workers", rows)
+    show("verify_vs_math_verify, tails", tails(hostile))
+    report_differences(asked, arguments.workers)
+
+
+if __name__ == "__main__":
+    main()
