@@ -17,9 +17,8 @@ from spurious.store import files
 from spurious.store.state import run_state
 from spurious.study.cells import expand
 from spurious.study.child import disk_full
-from spurious.study.launch import cores
 from spurious.study.spec import resolve
-from spurious.study.worker import Worker
+from spurious.study.worker import Worker, cores
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def test_a_child_dies_with_its_parent(tmp_path):
     script = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from spurious.study.worker import Worker\n"
+        "from spurious.study.worker import Worker, cores\n"
         "worker = Worker('none', {'do': 'organism', 'recipe': {}, 'directory': sys.argv[1]}, Path(sys.argv[2]))\n"
         "print(worker._process.pid, flush=True)\n"
         "time.sleep(600)\n"
@@ -84,7 +83,7 @@ def alive(pid):
 
 def test_the_time_left_is_the_pace_so_far(worker, monkeypatch):
     now = [worker._started]
-    monkeypatch.setattr("spurious.study.worker.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("spurious.study.followed.time.monotonic", lambda: now[0])
 
     def after(seconds, **report):
         now[0] += seconds

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from spurious.cli.words import columns
+from spurious.cli.words import Arguments, columns, plain
 from spurious.errors import SpecError, SpuriousError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spurious.study.launch import Outcome
     from spurious.study.plan import Plan
     from spurious.study.spec import StudySpec
+    from spurious.study.worker import Place
 
 study = App(name="study", help="Arms x models x seeds with one declared outcome.")
 
@@ -75,6 +76,11 @@ def run(
     only: tuple[str, ...] = (),
     store: Path = STORE,
     data: Path | None = None,
+    on: str = "local",
+    cpus: int = 1,
+    gpus: float = 0,
+    address: str | None = None,
+    slurm: Annotated[Arguments | None, Parameter(name="--slurm")] = None,
 ) -> None:
     """Run what a study still owes, side by side. Run again after any interruption, it goes on where it stopped.
 
@@ -84,17 +90,24 @@ def run(
     Args:
         path: A study file.
         profile: A variant that the study declares.
-        jobs: Runs side by side; auto is one for each core.
+        jobs: Runs side by side; auto is one for each core, and on a cluster as many as it has room for.
         only: Run only this arm; repeat for more.
-        store: Where runs are kept.
+        store: Where runs are kept; on a cluster every machine sees it, and this working directory, under one path.
         data: A folder with local copies of the data sets, instead of the hub.
+        on: local, ray (each run a task on a Ray cluster) or slurm (job arrays).
+        cpus: Cores of one run on a cluster; it computes on so many threads.
+        gpus: GPUs of one run on a cluster; a part of one with Ray.
+        address: Of the Ray cluster; auto is the one this machine belongs to, none starts one of this machine alone.
+        slurm: Parameters of submitit, such as --slurm.slurm_partition gpu or --slurm.timeout_min 600.
     """
     from spurious.study import load_spec, open_study
+    from spurious.study.places import placed
     from spurious.study.record import folder
 
     spec = load_spec(path, profile)
     _check_arms(spec, only)
-    outcome = run_owed(spec, store, data=data, jobs=jobs, only=only)
+    with placed(on, folder(store, spec.name), cpus, gpus, address, plain(slurm)) as place:
+        outcome = run_owed(spec, store, data=data, jobs=jobs, only=only, place=place)
     done = open_study(folder(store, spec.name))
     print(_grid(done.cells))
     print(f"{folder(store, spec.name)}", file=sys.stderr)
@@ -184,14 +197,20 @@ def pages(*paths: Path, results: Path = RESULTS) -> None:
 
 
 def run_owed(
-    spec: "StudySpec", store: Path, *, data: Path | None = None, jobs: str = "auto", only: Sequence[str] = ()
+    spec: "StudySpec",
+    store: Path,
+    *,
+    data: Path | None = None,
+    jobs: str = "auto",
+    only: Sequence[str] = (),
+    place: "Place | None" = None,
 ) -> "Outcome":
     """Run what a study owes, with a display where there is a terminal."""
     from spurious.study.display import watching
     from spurious.study.launch import run_study
 
     with watching() as watch:
-        return run_study(spec, store, data_dir=data, jobs=_jobs(jobs), only=only, watch=watch)
+        return run_study(spec, store, data_dir=data, jobs=_jobs(jobs), only=only, watch=watch, place=place)
 
 
 def check_complete(outcome: "Outcome", store: Path) -> None:
@@ -312,7 +331,7 @@ def _plan_document(one: "Plan") -> dict[str, Any]:
 
 def _plan_text(one: "Plan") -> str:
     from spurious.study.display import duration
-    from spurious.study.launch import cores
+    from spurious.study.worker import cores
 
     lines = [
         f"{one.study.name}: {one.study.question}",

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from spurious.study.followed import Followed
 from spurious.study.launch import Watch
-from spurious.study.worker import Worker
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -26,13 +26,13 @@ class Bars(Watch):
     def __init__(self, bars: "Progress") -> None:
         self._bars = bars
         self._whole = bars.add_task("study", total=None, note="")
-        self._lines: dict[Worker, TaskID] = {}
+        self._lines: dict[Followed, TaskID] = {}
 
     def say(self, message: str) -> None:
         """Print it above the bars."""
         self._bars.console.print(f"spurious: {message}", markup=False, highlight=False)
 
-    def show(self, done: int, total: int, running: Collection[Worker], remaining: float | None) -> None:
+    def show(self, done: int, total: int, running: Collection[Followed], remaining: float | None) -> None:
         """Draw the whole and every running process; a run counts by the share of its time."""
         for gone in self._lines.keys() - set(running):
             self._bars.remove_task(self._lines.pop(gone))

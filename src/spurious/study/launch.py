@@ -2,10 +2,10 @@
 
 Every process computes on one thread: for small models many runs on a core each finish sooner than one run on many
 cores. A run that fails by itself would fail again (runs are deterministic), so it is not tried again; one whose process
-was killed from outside is, once. Whatever stops this process stops the others: they watch a pipe that it holds open.
+was killed from outside is, once (on a cluster, where machines are lost, a few times). Whatever stops this process stops
+the others: they watch a pipe that it holds open.
 """
 
-import os
 import selectors
 import signal
 import threading
@@ -22,10 +22,11 @@ from spurious.store.state import is_locked, run_state
 from spurious.study.cells import Planned, distinct, expand
 from spurious.study.child import disk_full
 from spurious.study.costs import Costs
+from spurious.study.followed import Followed
 from spurious.study.made import Made, Trained, run_request
 from spurious.study.record import Failure, clear_failure, log_path, write_failure, write_study
 from spurious.study.spec import StudySpec
-from spurious.study.worker import Worker
+from spurious.study.worker import Here, Place
 
 ELSEWHERE_EVERY = 1.0
 """Seconds between looks at a run that another process is writing."""
@@ -82,7 +83,7 @@ class Watch:
     def say(self, message: str) -> None:
         """Something a person should know now."""
 
-    def show(self, done: int, total: int, running: Collection[Worker], remaining: float | None) -> None:
+    def show(self, done: int, total: int, running: Collection[Followed], remaining: float | None) -> None:
         """How far everything is; `remaining` in seconds, None where nothing is known yet."""
 
 
@@ -94,6 +95,7 @@ def run_study(
     jobs: int | None = None,
     only: Collection[str] = (),
     watch: Watch | None = None,
+    place: Place | None = None,
 ) -> Outcome:
     """Run what is owed, and return when every run is done or has failed.
 
@@ -101,9 +103,10 @@ def run_study(
         study: what to run.
         store: where runs, what is made before them, and the study's folder are kept.
         data_dir: local copies of data sets, instead of the hub.
-        jobs: processes side by side; by default one for each core that this process may use.
+        jobs: processes side by side; by default as many as the place has room for.
         only: run only these arms.
         watch: told of progress.
+        place: where processes run; this machine by default.
 
     Raises:
         InputError: an arm cannot be run.
@@ -111,22 +114,13 @@ def run_study(
     """
     try:
         with _stop_on_sigterm():
-            return _Launch(study, store, data_dir, jobs or cores(), set(only), watch or Watch()).run()
+            return _Launch(
+                study, store, data_dir, jobs or (place or Here()).room, set(only), watch or Watch(), place or Here()
+            ).run()
     except OSError as error:
         if disk_full(error):
             raise SpuriousError(full_message(store)) from error
         raise
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.exists():
-        allowed, period = quota.read_text(encoding="utf-8").split()
-        if allowed != "max":
-            usable = min(usable, max(1, round(int(allowed) / int(period))))
-    return usable
 
 
 def full_message(store: Path) -> str:
@@ -138,14 +132,22 @@ class _Launch:
     """The state of one call of `run_study`."""
 
     def __init__(
-        self, study: StudySpec, store: Path, data_dir: Path | None, jobs: int, only: Collection[str], watch: Watch
+        self,
+        study: StudySpec,
+        store: Path,
+        data_dir: Path | None,
+        jobs: int | None,
+        only: Collection[str],
+        watch: Watch,
+        place: Place,
     ) -> None:
-        self.study, self.store, self.data_dir, self.jobs = study, store, data_dir, jobs
+        self.study, self.store, self.data_dir, self.place = study, store, data_dir, place
+        self.jobs = jobs or place.room
         self.only, self.watch = only or set(study.arms), watch
         self.costs = Costs(store)
         self.outcome = Outcome()
         self.queue: deque[Job] = deque()
-        self.running: dict[Worker, Job] = {}
+        self.running: dict[Followed, Job] = {}
         self.elsewhere: list[Job] = []
         self.seen_elsewhere: set[str] = set()
         self.tried: set[str] = set()
@@ -199,16 +201,23 @@ class _Launch:
         if self.outcome.full:
             self.outcome.not_started += sum(isinstance(job.work, Planned) for job in self.queue)
             self.queue.clear()
-        while self.queue and len(self.running) < self.jobs:
+        ready: list[Job] = []
+        while self.queue and len(self.running) + len(ready) < self.jobs:
             job = self.queue.popleft()
             if job.directory and is_locked(job.directory):
                 self._leave(job)
-                continue
-            clear_failure(self.store, self.study.name, job.key)
-            worker = Worker(job.title, self._request(job.work), log_path(self.store, self.study.name, job.key))
-            self.running[worker] = job
-            selector.register(worker.reports, selectors.EVENT_READ, worker)
-            self._show()
+            else:
+                ready.append(job)
+        if not ready:
+            return
+        with self.place.batch():
+            for job in ready:
+                clear_failure(self.store, self.study.name, job.key)
+                log = log_path(self.store, self.study.name, job.key)
+                worker = self.place.start(job.title, self._request(job.work), log)
+                self.running[worker] = job
+                selector.register(worker.reports, selectors.EVENT_READ, worker)
+        self._show()
 
     def _request(self, work: Made | Planned) -> dict[str, Any]:
         where = {"store": str(self.store), "data": str(self.data_dir) if self.data_dir else None}
@@ -222,7 +231,7 @@ class _Launch:
             time.sleep(ELSEWHERE_EVERY if self.elsewhere and not self.queue else 0)
             return
         for ready, _ in selector.select(ELSEWHERE_EVERY):
-            worker: Worker = ready.data
+            worker: Followed = ready.data
             if worker.read():
                 continue
             selector.unregister(worker.reports)
@@ -242,22 +251,22 @@ class _Launch:
             elif state != "running":
                 self.queue.append(job)
 
-    def _ended(self, job: Job, worker: Worker) -> None:
+    def _ended(self, job: Job, worker: Followed) -> None:
         match worker.ending:
             case "done":
                 self._finished(job, worker)
             case "locked":
                 self._leave(job)
-            case "killed" | "interrupted" if job.kills == 0:
+            case "killed" | "interrupted" if job.kills < self.place.kills:
                 self.watch.say(f"{job.title}: {worker.error}; it goes on")
-                self.queue.appendleft(Job(job.work, kills=1))
+                self.queue.appendleft(Job(job.work, job.kills + 1))
             case "full":
                 self.outcome.full = True
                 self._failed(job, Failure(f"no space left in {self.store.resolve()}", str(worker.log)))
             case _:
                 self._failed(job, Failure(worker.error, str(worker.log)))
 
-    def _finished(self, job: Job, worker: Worker) -> None:
+    def _finished(self, job: Job, worker: Followed) -> None:
         first_log = log_path(self.store, self.study.name, job.key)
         with suppress(FileNotFoundError):  # another parent that ran the study beside this one was first
             if first_log.stat().st_size == 0:
@@ -310,7 +319,7 @@ class _Launch:
         return self.costs.run(work.identity) if isinstance(work, Planned) else self.costs.made(work)
 
 
-def _stop(workers: Collection[Worker]) -> None:
+def _stop(workers: Collection[Followed]) -> None:
     """End processes: asked first, so that they say in their manifest that they were interrupted."""
     for worker in workers:
         worker.ask_to_stop()

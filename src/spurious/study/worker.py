@@ -1,18 +1,15 @@
-"""One process at work, seen from the process that started it."""
+"""One process of this machine at work, seen from the process that started it."""
 
-import json
 import os
-import signal
-import time
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from spurious.forks import ForkedProcess, Forks
 from spurious.study import child
-
-PATIENCE = 10.0
-"""Seconds a process may take to stop when it is asked to, before it is killed."""
+from spurious.study.followed import Followed
+from spurious.study.remote import PATIENCE, ended
 
 
 class _Child(ForkedProcess):
@@ -21,63 +18,17 @@ class _Child(ForkedProcess):
     forks = Forks("spurious.study.preload")
 
 
-class Worker:
+class Worker(Followed):
     """A process of `spurious.study.child`, its reports and its end."""
 
     def __init__(self, title: str, request: dict[str, Any], log: Path) -> None:
         """Start it; what it prints goes to `log` until it opens its run's own."""
-        self.title, self.log = title, log
-        self.stage, self.done, self.total, self.note = "starting", 0, 0, ""
-        self.first: int | None = None
-        """The step at which this process began: 0, or where an earlier one had stopped."""
-        self._opened = self._ready = self._last = 0.0
-        """Seconds from the start to: the run is open; its first evaluation is done; its last step is done."""
-        self._end: dict[str, str] = {}
-        self._unread = b""
-        self._started = time.monotonic()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.touch()
+        super().__init__(title, log)
         theirs, self._lifeline = Pipe(duplex=False)
-        self.reports, mine = Pipe(duplex=False)
-        self._process = _Child(target=child.main, args=(request, log, theirs, mine))
+        self._process = _Child(target=child.main, args=(request, log, theirs, self._writer))
         self._process.start()
         theirs.close()
-        mine.close()
-
-    @property
-    def seconds(self) -> float:
-        """Wall time since the start."""
-        return time.monotonic() - self._started
-
-    @property
-    def expected(self) -> float | None:
-        """Seconds from start to end at the pace so far; None before the first step of this process.
-
-        The last evaluation is taken to last as long as the first one did.
-        """
-        if self.first is None or self.done <= self.first:
-            return None
-        pace = (self._last - self._ready) / (self.done - self.first)
-        return self._ready + pace * (self.total - self.first) + (self._ready - self._opened)
-
-    @property
-    def share(self) -> float:
-        """How much of its work is done, by time."""
-        return min(1.0, self.seconds / self.expected) if self.expected else 0.0
-
-    def left(self, cost: float | None) -> float | None:
-        """Seconds to go: by its own pace, or by what runs like it cost; None where neither is known."""
-        if self.expected is not None:
-            return max(0.0, self.expected - self.seconds)
-        return None if cost is None else max(0.0, cost - self.seconds)
-
-    def read(self) -> bool:
-        """Take in what it reports; False when it has ended."""
-        data = os.read(self.reports.fileno(), 1 << 16)
-        *lines, self._unread = (self._unread + data).split(b"\n")
-        for line in lines:
-            self._take(json.loads(line))
-        return bool(data)
+        self._writer.close()
 
     def ask_to_stop(self) -> None:
         """Ask it to stop; `close` waits for it."""
@@ -93,35 +44,56 @@ class Worker:
         self.reports.close()
 
     @property
-    def ending(self) -> str:
-        """One of `child.Ending`, or `killed` where it could not say a word; once it has ended."""
-        return self._end.get("end", "killed")
+    def death(self) -> str:
+        """Why it ended without a word; once it has ended."""
+        return ended(self._process.exitcode or 0)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.exists():
+        allowed, period = quota.read_text(encoding="utf-8").split()
+        if allowed != "max":
+            usable = min(usable, max(1, round(int(allowed) / int(period))))
+    return usable
+
+
+class Place(Protocol):
+    """Where the processes of a study run."""
+
+    kills: int
+    """How often a job whose process was killed from outside is started again."""
 
     @property
-    def error(self) -> str:
-        """What went wrong, in words; once it has ended."""
-        code = self._process.exitcode or 0
-        if self._end:
-            return self._end.get("error") or "interrupted"
-        if code < 0:
-            hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-            return f"its process was killed by {signal.Signals(-code).name}{hint}"
-        return f"its process ended without a word, exit status {code}"
+    def room(self) -> int:
+        """How many processes side by side, unless somebody says otherwise."""
+        ...
 
-    def _take(self, report: dict[str, Any]) -> None:
-        if "end" in report:
-            self._end = report
-            return
-        if "log" in report:
-            self.log = Path(report["log"])
-        self.stage = report["stage"]
-        if self.stage.startswith("evaluate"):  # steps are what tells how far a run is
-            self.note = f"{report['done']}/{report['total']}"
-            if self.done == self.first:
-                self._ready = self.seconds
-            return
-        self.done, self.total, self.note = report["done"], report["total"], report.get("note", "")
-        self._last = self.seconds
-        if self.first is None:
-            self.first = self.done
-            self._opened = self._ready = self.seconds
+    def batch(self) -> AbstractContextManager[None]:
+        """Around the starts that belong together."""
+        ...
+
+    def start(self, title: str, request: dict[str, Any], log: Path) -> Followed:
+        """Start a process of `spurious.study.child`; what it prints goes to `log` until it opens its run's own."""
+        ...
+
+
+class Here:
+    """This machine."""
+
+    kills = 1
+
+    @property
+    def room(self) -> int:
+        """One for each core."""
+        return cores()
+
+    def batch(self) -> AbstractContextManager[None]:
+        """Nothing belongs together."""
+        return nullcontext()
+
+    def start(self, title: str, request: dict[str, Any], log: Path) -> Followed:
+        """Fork one."""
+        return Worker(title, request, log)
