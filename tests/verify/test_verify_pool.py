@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from pebble.pool import process
 
+from spurious.errors import SpuriousError
 from spurious.verify import equal, pool, verify_many
 
 HANGS = r"\int_{0}^{1000} \sin(x^{7}) \cos(e^{x}) dx"
@@ -40,16 +41,40 @@ def test_a_worker_that_is_kept_waiting_has_time_left():
     assert equal("Q+1", "1+Q") == "correct"
     workers = [one for one in multiprocessing.active_children() if one.name == "pebble_pool_worker"]
     outcome = []
-    for worker in workers:
-        os.kill(worker.pid, signal.SIGSTOP)
+    stop_workers()
     grading = threading.Thread(target=lambda: outcome.append(equal("Q+2", "2+Q")))
     grading.start()
     time.sleep(1.5 * pool.DEADLINE)
-    assert not outcome
+    waited = not outcome
     for worker in workers:
         os.kill(worker.pid, signal.SIGCONT)
     grading.join()
+    assert waited
     assert outcome == ["correct"]
+
+
+def stop_workers():
+    for worker in multiprocessing.active_children():
+        if worker.name == "pebble_pool_worker":
+            os.kill(worker.pid, signal.SIGSTOP)
+
+
+def test_workers_that_somebody_stopped_are_replaced(monkeypatch):
+    assert equal("P+1", "1+P") == "correct"
+    monkeypatch.setattr(pool, "SILENCE", 1.0)
+    stop_workers()
+    assert equal("P+2", "2+P") == "correct"
+
+
+def test_workers_that_never_answer_are_an_error(monkeypatch):
+    assert equal("L+1", "1+L") == "correct"
+    monkeypatch.setattr(pool, "SILENCE", 0.5)
+    monkeypatch.setattr(pool, "close", lambda: None)
+    stop_workers()
+    with pytest.raises(SpuriousError, match="do not answer"):
+        equal("L+2", "2+L")
+    monkeypatch.undo()
+    pool.close()
 
 
 def test_a_hang_in_a_batch_harms_no_neighbor():

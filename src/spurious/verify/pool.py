@@ -11,6 +11,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
+from spurious.errors import SpuriousError
 from spurious.forks import ForkedProcess, Forks
 from spurious.types import Status
 from spurious.verify.ladder import Step
@@ -23,6 +24,8 @@ Of CPU, so that a busy machine gives the grades of a quiet one.
 """
 PATIENCE = 20.0
 """Seconds after which a worker that neither answers nor computes is killed, with the same grade."""
+SILENCE = 3 * PATIENCE
+"""Seconds in which not one worker takes or finishes anything before all are replaced: somebody has stopped them."""
 MEMORY = 1 << 30
 """Bytes of address space a worker may use; the parser needs a quarter of it."""
 CHUNK = 32
@@ -69,11 +72,20 @@ def statuses(job: Job, items: Sequence[Item], steps: tuple[Step, ...], workers: 
     found: dict[int, Status] = {}
     waiting = deque(list(range(start, min(start + CHUNK, len(items)))) for start in range(0, len(items), CHUNK))
     busy: dict[Future[list[Status]], list[int]] = {}
+    silent = False
     while waiting or busy:
         while waiting and len(busy) < (workers or default_workers()):
             chunk = waiting.popleft()
             busy[_submit(job, [items[index] for index in chunk], steps)] = chunk
-        for future in wait(busy, return_when=FIRST_COMPLETED).done:
+        finished = wait(busy, timeout=SILENCE, return_when=FIRST_COMPLETED).done
+        if not finished:
+            if silent:
+                raise SpuriousError(f"the workers of the grader do not answer: twice nothing in {SILENCE:.0f} seconds")
+            close()
+            waiting.extendleft(reversed(busy.values()))
+            busy.clear()
+        silent = not finished
+        for future in finished:
             chunk = busy.pop(future)
             done = _outcome(future, alone=len(chunk) == 1)
             if done is None:
