@@ -18,7 +18,7 @@ from spurious.engines.export.verl import VERBATIM, hydra
 from spurious.errors import SpecError
 from spurious.grpo.arm import Inputs, prepare
 from spurious.organisms.tokenizer import EOS
-from spurious.specs import RunSpec
+from spurious.specs import GrpoSpec, RunSpec, SamplingSpec
 from spurious.study.exported import export_run
 
 OPENRLHF = {"dtype": "bfloat16", "grpo": {"old_logprobs": "recomputed"}}
@@ -184,6 +184,7 @@ REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("verl", "grpo.positive_weight", {"grpo": {"positive_weight": 0}}),
     ("verl", "grpo.null_updates", {"grpo": {"null_updates": "skip"}}),
     ("verl", "revision", {"revision": "main"}),
+    ("verl", "engine", {"engine": "trl"}),
     ("verl", "sampling.stop", {"sampling": {"stop": ["</a>"], "max_tokens": 24}}),
     ("verl", "benches[0].max_tokens", {"sampling": {"max_tokens": 12}}),
     (
@@ -212,6 +213,21 @@ def test_what_a_trainer_cannot_do_is_refused_by_name_and_nothing_is_written(
         export_run(run(organism_dir, **{**able, **fields, "grpo": grpo}), tmp_path / "out", trainer)
     assert str(caught.value).startswith(field)
     assert not (tmp_path / "out").exists()
+
+
+def test_no_field_is_forgotten() -> None:
+    """A field added to a specification is mapped or refused in `engines/export` first, and then listed here."""
+    assert set(RunSpec.model_fields) == {
+        *("model", "revision", "task", "reward", "label", "grpo", "sampling", "benches", "steps", "seed", "eval_every"),
+        *("save_every", "dtype", "token_budget", "sampling_rows", "extraction", "measure_kl", "engine", "trl"),
+    }
+    assert set(GrpoSpec.model_fields) == {
+        *("prompts_per_rollout", "group_size", "updates_per_rollout", "clip_low", "clip_high", "advantage", "whiten"),
+        *("length_norm", "kl", "entropy_bonus", "optimizer", "lr", "betas", "adam_eps", "weight_decay", "momentum"),
+        *("schedule", "warmup_updates", "max_grad_norm", "positive_weight", "negative_weight", "old_logprobs"),
+        *("keep_groups_together", "surrogate", "null_updates"),
+    }
+    assert set(SamplingSpec.model_fields) == {"temperature", "top_p", "max_tokens", "stop", "include_stop"}
 
 
 def test_a_question_with_a_special_token_in_it_is_refused(organism_dir: Path, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ class Ray:
             try:
                 ray.init(address=self.address, log_to_driver=False, include_dashboard=None if self.address else False)
             except (ConnectionError, ValueError) as error:
-                raise SpecError(f"--on ray, --ray.address {self.address}: {error}") from error
+                raise SpecError(f"--on ray, --address {self.address}: {error}") from error
         self._task = ray.remote(work).options(num_cpus=self.needs.cpus, num_gpus=self.needs.gpus, max_retries=0)
         return self
 

@@ -9,7 +9,7 @@ from spurious.engines.adapters.told import Told
 from spurious.errors import SpecError
 from spurious.policy.ask import Asker
 from spurious.policy.model import Policy
-from spurious.specs import BenchSpec, RunSpec
+from spurious.specs import BenchSpec, RunSpec, TrlSpec
 from spurious.types import Problem
 
 BENCH = "bench/"
@@ -113,6 +113,8 @@ def check_common(job: Job, trainer: str) -> None:
     """
     spec, grpo = job.spec, job.spec.grpo
     only: tuple[tuple[str, Any, Any, str], ...] = (
+        ("engine", spec.engine, "own", "is an engine itself"),
+        ("trl", spec.trl, TrlSpec(), "reads no settings of TRL"),
         ("revision", spec.revision, None, "takes no revision of a hub id: download it and name the directory"),
         ("grpo.surrogate", grpo.surrogate, "ratio", "has the clipped ratio only"),
         ("grpo.optimizer", grpo.optimizer, "adamw", "is mapped with AdamW only"),

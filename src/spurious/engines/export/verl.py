@@ -178,6 +178,8 @@ def notes(job: Job) -> list[str]:
     ]
     if grpo.advantage == "group_std":
         said.append("1e-6, not 1e-9, is added to a group's standard deviation")
+    if grpo.kl or job.spec.measure_kl:
+        said.append("the divergence to the initial policy is clamped to -10 and 10 at each token")
     if grpo.old_logprobs == "sampler":
         said.append("old log-probabilities are vLLM's (rollout_correction.bypass_mode), no importance correction")
     return said
