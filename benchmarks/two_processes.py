@@ -88,10 +88,8 @@ def main() -> None:
                 before, after = accuracies(one, arguments.steps)
                 _, shared = accuracies(two, arguments.steps)
                 differences.append(shared - after)
-                alike, grouped = same_start(one, two), whole(one) and whole(two)
-                print(
-                    f"| {name} | {seed} | {before:.1f} | {after:.1f} | {shared:.1f} | {alike} | {grouped} |", flush=True
-                )
+                checks = f"{same_start(one, two)} | {whole(one, reward) and whole(two, reward)}"
+                print(f"| {name} | {seed} | {before:.1f} | {after:.1f} | {shared:.1f} | {checks} |", flush=True)
             spread = f", standard deviation {stdev(differences):.2f}" if len(differences) > 1 else ""
             print(f"{name}: two processes minus one {fmean(differences):+.2f} points{spread}", file=sys.stderr)
 
