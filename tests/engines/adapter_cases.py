@@ -1,5 +1,10 @@
 """What the tests of all adapters pay: two problems, four completions each, and every reward there is."""
 
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 from spurious.signals import REWARDS
 from spurious.specs import RewardSpec
 from spurious.tasks.base import make_problem
@@ -50,3 +55,9 @@ def confident(completions, sampler_logprobs):
 
 def group(problem: Problem, texts: tuple[str, ...]) -> Group:
     return Group(Prompt(problem, problem.question, ()), tuple(Completion(text, (), (), "eos") for text in texts))
+
+
+def awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns, from a thread of its own: a browser that other tests drive has a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()

@@ -1,6 +1,5 @@
 """Every reward through every adapter, called as its engine calls it; the engines themselves are not needed."""
 
-import asyncio
 import json
 import pickle
 from pathlib import Path
@@ -17,6 +16,7 @@ from adapter_cases import (
     TEXTS,
     USER_FILE,
     WHOLE_GROUP,
+    awaited,
     group,
 )
 
@@ -186,7 +186,7 @@ def test_verifiers_pays_what_our_engine_pays_for_the_draw_of_the_trace(reward: A
     for i, problem in enumerate(PROBLEMS):
         task = SimpleNamespace(prompt_text=problem.question, **Told(problem, LABELS[problem.id]).row)
         for sample, text in enumerate(TEXTS[i]):
-            paid = asyncio.run(function(task=task, trace=trace(i, sample)))
+            paid = awaited(function(task=task, trace=trace(i, sample)))
             draw = verifiers.draw_of(f"trace{i}{sample}", problem.id, 3)
             built = build_reward(RewardSpec.model_validate(reward))
             assert pay(built, group(problem, (text,)), LABELS[problem.id], draw) == (paid,)
@@ -218,7 +218,7 @@ def trajectory(sample: int) -> SimpleNamespace:
 def test_tinker_groups_are_paid_whole(spec: RewardSpec, tmp_path: Path) -> None:
     function = tinker.reward_func(spec, seed=3, records=tmp_path)
     for i in (0, 1):
-        paid = asyncio.run(function([trajectory(sample) for sample in range(4)], [TinkerEnv(i) for _ in range(4)]))
+        paid = awaited(function([trajectory(sample) for sample in range(4)], [TinkerEnv(i) for _ in range(4)]))
         rows = [json.loads(line) for line in next(tmp_path.iterdir()).read_text().splitlines()][-4:]
         draw = drawn(rows[0]["draw"], PROBLEMS[i].id) if "draw" in rows[0] else Draw(0, 0, "")
         assert tuple(score for score, _ in paid) == tuple(row["reward"] for row in rows) == ours(spec, i, draw)
@@ -235,19 +235,19 @@ def test_a_reward_of_ones_own_goes_along(mine: Path, tmp_path: Path) -> None:
     said = verl_pays(verl.reward_func(spec, base=mine, one_by_one=True), 0, 0)
     (coin,) = drawn(said["draw"], PROBLEMS[0].id).uniforms(1)
     assert said["score"] == 1.0 + 0.5 + coin
-    confident = asyncio.run(
+    confident = awaited(
         verifiers.reward_func("mine.py:confident", base=mine, one_by_one=True)(
             task=SimpleNamespace(prompt_text="?", answer="4"), trace=trace(0, 0, (-1.0, -2.0))
         )
     )
     assert confident == -1.5
     with pytest.raises(RewardError, match="the trace has none"):
-        asyncio.run(
+        awaited(
             verifiers.reward_func("mine.py:confident", base=mine, one_by_one=True)(
                 task=SimpleNamespace(prompt_text="?", answer="4"), trace=trace(0, 0)
             )
         )
-    paid = asyncio.run(
+    paid = awaited(
         tinker.reward_func("mine.py:confident", base=mine, records=tmp_path / "rows")(
             [trajectory(1), trajectory(2)], [TinkerEnv(0), TinkerEnv(0)]
         )

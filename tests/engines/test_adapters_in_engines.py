@@ -1,6 +1,5 @@
 """Adapters inside the engines they are made for; each test needs its engine installed."""
 
-import asyncio
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from adapter_cases import LABELS, PROBLEMS, TEXTS, group
+from adapter_cases import LABELS, PROBLEMS, TEXTS, awaited, group
 
 from spurious.engines import read
 from spurious.engines.adapters import tinker, trl, verifiers
@@ -92,7 +91,7 @@ def test_verifiers_scores_a_trace_by_a_reward_that_its_config_names(tmp_path: Pa
             said = [UserMessage(content=problem.question), AssistantMessage(content=text)]
             nodes = [MessageNode(message=said[0]), MessageNode(message=said[1], parent=0, sampled=True)]
             trace = Trace(task=TraceTask(type="Task", data=data), agent=AgentInfo(config=vf.AgentConfig()), nodes=nodes)
-            asyncio.run(vf.Task(data, config).score(trace))
+            awaited(vf.Task(data, config).score(trace))
             again = Trace.model_validate(trace.model_dump(mode="json"))
             draw = verifiers.draw_of(again.id, problem.id, 3)
             (expected,) = pay(built, group(problem, (text,)), LABELS[problem.id], draw)
@@ -145,7 +144,7 @@ def test_tinker_cookbook_gathers_a_group_and_pays_it(tmp_path: Path) -> None:
             return TokensWithLogprobs(tokens=[self.sampled], maybe_logprobs=[-1.0])
 
     builder = Builder(env_thunk=lambda: Env(Renderer()), num_envs=4)
-    rolled = asyncio.run(do_group_rollout(builder, Policy()))
+    rolled = awaited(do_group_rollout(builder, Policy()))
     built = build_reward(RewardSpec.model_validate("majority_vote"))
     expected = pay(built, group(PROBLEMS[0], TEXTS[0]), "4", Draw(0, 0, "p"))
     assert sum(expected) == 2
@@ -192,7 +191,7 @@ def test_verl_loads_the_file_and_its_manager_scores_a_sample(tmp_path: Path) -> 
         return await manager.run_single(data)
 
     for sample, text in enumerate(TEXTS[1]):
-        said = asyncio.run(score(sample))
+        said = awaited(score(sample))
         extra = said["reward_extra_info"]
         draw = drawn(extra["draw"], extra["problem_id"])
         assert (said["reward_score"],) == pay(built, group(PROBLEMS[1], (text,)), "8", draw)
@@ -226,7 +225,7 @@ def test_openrlhf_loads_the_file_and_its_executor_fetches_a_reward(tmp_path: Pat
             return r"Q: \boxed{8}<eos>"
 
     params = SimpleNamespace(max_tokens=8, logprobs=None)
-    said = asyncio.run(executor.execute("Q: ", label, params, 64, Tokenizer(), Engine()))
+    said = awaited(executor.execute("Q: ", label, params, 64, Tokenizer(), Engine()))
     (found,) = read(tmp_path / "rows")
     row = json.loads(next((tmp_path / "rows").iterdir()).read_text())
     built = build_reward(RewardSpec.model_validate(SINGLE))

@@ -12,6 +12,8 @@ from spurious.grpo.memory import (
 )
 from spurious.grpo.optimizer import make_optimizer, state_tensors
 from spurious.policy.body import body, cache_bytes, configuration
+from spurious.policy.decoding import ModelDecoding
+from spurious.policy.fused import FusedDecoding
 from spurious.policy.model import load
 from spurious.policy.sampler import TorchSampler, padded_width
 from spurious.specs import GrpoSpec, RunSpec, SamplingSpec
@@ -55,17 +57,23 @@ def test_weights_gradients_and_optimizer_state_are_exact(organism_dirs, measured
 def test_the_cache_has_the_size_that_is_reckoned(organism_dirs, measured, monkeypatch, family, half):
     policy = load(str(organism_dirs[family]))
     sizes = []
-    forward = policy.model.forward
+    step, fused_step = ModelDecoding.step, FusedDecoding.step
 
-    def watched(*args, past_key_values, **more):
-        output = forward(*args, past_key_values=past_key_values, **more)
-        sizes.append(cache_bytes(past_key_values))
-        return output
+    def watched(decoding, tokens):
+        logits = step(decoding, tokens)
+        sizes.append(cache_bytes(decoding.cache))
+        return logits
 
-    monkeypatch.setattr(policy.model, "forward", watched)
+    def fused(decoding, tokens):
+        sizes.append(sum(tensor.nbytes for tensor in (*decoding.keys, *decoding.values)))
+        return fused_step(decoding, tokens)
+
+    sampler = TorchSampler(policy)
+    monkeypatch.setattr(ModelDecoding, "step", watched)
+    monkeypatch.setattr(FusedDecoding, "step", fused)
     prompt = Prompt(Problem("p", "?", "1", "test"), "?", tuple(range(5, 45)), 0)
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        (group,) = TorchSampler(policy).sample([prompt], 6, SamplingSpec(max_tokens=4), ("test",))
+        (group,) = sampler.sample([prompt], 6, SamplingSpec(max_tokens=4), ("test",))
     assert {completion.stop for completion in group.completions} == {"length"}
     per_token = measured[family].cached["bfloat16" if half else "float32"]
     assert max(sizes) == 6 * (padded_width(40) + 4 - 1) * per_token

@@ -143,7 +143,12 @@ def fusible(model: Any) -> bool:
     )
     if not known or any(hasattr(module, "base_layer") for module in model.modules()):  # an adapter beside a weight
         return False
-    ids = torch.arange(12, device=model.device).view(4, 3) % config.vocab_size
+    with torch.autocast(model.device.type, enabled=False):
+        return _agree(model)
+
+
+def _agree(model: Any) -> bool:
+    ids = torch.arange(12, device=model.device).view(4, 3) % model.config.vocab_size
     lengths = torch.tensor([1, 2, 2, 1], device=model.device)
     plain, other = (ModelDecoding(model, lengths, 3, 2) for _ in range(2))
     plain.read(ids)

@@ -122,7 +122,7 @@ class TorchSampler:
         confidence: bool,
     ) -> None:
         """Fill the rows of one width: one forward pass over the prompts, then one a token."""
-        logits, decoding = self._prefill(batch, prompts, sampling.max_tokens)
+        logits, decoding = self._prefill(batch, prompts, sampling.max_tokens - 1)  # the last token is not read
         rows = [*batch, *[None] * (len(logits) - len(batch))]
         noise = noise[torch.arange(len(logits), device=noise.device).clamp(max=len(batch) - 1)]
         for t in range(sampling.max_tokens):
