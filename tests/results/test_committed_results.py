@@ -32,7 +32,7 @@ def test_the_demands_are_those_of_the_acceptance():
     assert all(DEMANDS.more_seeds.get(name, 0) >= 10 for name in RANDOM_CONTROLS)
 
 
-@pytest.mark.parametrize("name", ["paper.md", "findings.md", "engines.md"])
+@pytest.mark.parametrize("name", ["paper.md", "findings.md", "engines.md", "reading.md"])
 def test_tables_of_pages_are_made_from_the_results(name):
     page = ROOT / "docs" / name
     assert filled(page, RESULTS, DEMANDS) == page.read_text(encoding="utf-8"), "run: spurious study pages docs/*.md"
