@@ -125,10 +125,11 @@ def _executed(code):
 def _printed(command):
     parts, target = words(command)
     out, err, status = _spurious(parts[1:]) if parts[0] == "spurious" else _process(parts)
-    if status not in (0, 2):
+    if status not in ((0, 2) if parts[0] == "spurious" else (0,)):
         raise RuntimeError(f"{command} ended with status {status}:\n{out}{err}")
     if target is not None:
         Path(target).write_text(out, encoding="utf-8")
+    if target is not None or parts[0] == "pytest":  # which says how long it took
         out = ""
     return [line.rstrip() for line in (out + err).rstrip().splitlines()]
 

@@ -29,6 +29,7 @@ from docs_pages import (
 )
 
 from spurious.analysis import Differences, Evidence, decide
+from spurious.specs import BenchSpec, GrpoSpec, RunSpec, SamplingSpec, TaskSpec
 from spurious.study.audit import Conclusion
 
 
@@ -140,7 +141,10 @@ def test_the_site_builds_without_a_warning(tmp_path):
     done = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
-    assert 'id="spurious.specs.GrpoSpec"' in (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
+    reference = (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
+    for spec in (RunSpec, GrpoSpec, SamplingSpec, TaskSpec, BenchSpec):
+        for field in spec.model_fields:
+            assert f'id="spurious.specs.{spec.__name__}.{field}"' in reference
 
 
 @contextlib.contextmanager
