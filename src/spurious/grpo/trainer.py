@@ -4,7 +4,7 @@
     score   what training pays, and beside it, in every arm, what is true
     credit  rewards made relative to their group: advantages
     learn   M optimizer updates over the rollout batch
-    record  rollouts, then the metrics line, then the checkpoint
+    record  the metrics line, then rollouts, then the checkpoint
 
 Everything drawn is keyed by (seed, purpose, step, ...), so a killed run goes on to the bytes it would have had, and two
 arms with one seed see the same problems and the same noise.
