@@ -22,19 +22,11 @@ def train(
 ) -> Path:
     """Run one specification to its end; started again, it goes on where it stopped.
 
-    Args:
-        spec: what to run.
-        directory: the run directory; by default one below `store` that is named after what the run is.
-        store: where runs are kept.
-        data_dir: local copies of data sets, instead of the hub.
-        progress: told of every step.
-        opened: given the run when its directory is ours and before anything is done; it may refuse by raising.
-
-    Returns:
-        The run directory.
+    Arguments and what is returned are those of `spurious.grpo.trainer.train`.
 
     Raises:
-        InputError: the specification, the model, the data, the reward or the directory is at fault; the message says.
+        InputError: as there, or the engine is not installed, cannot do what the specification says, or was launched in
+            more processes than it knows.
         NumericalError: a NaN or an infinity arose.
     """
     if spec.engine == "own":
