@@ -40,6 +40,7 @@ for _name, _function, _help in (
     ("bandit", "bandit:bandit", "Train two arms on a coin thousands of times: what clipping does, and exactly."),
     ("report", "report:report", "Write a page to look at about a study or a run, or its figures for a paper."),
     ("mirror", "mirror:mirror", "Show runs in TensorBoard, Weights & Biases (offline) or trackio."),
+    ("push", "push:push", "Upload a run's model and its card to the Hugging Face hub."),
     ("check-data", "check_data:check_data", "Report what is wrong with a problem set, row by row."),
 ):
     app.command(f"spurious.cli.{_function}", name=_name, help=_help)

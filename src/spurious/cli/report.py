@@ -47,6 +47,11 @@ def material(path: Path, store: Path) -> "tuple[Material, Path]":
 
     if (path / "manifest.json").exists():
         return single_run(path), path
+    return study_material(path, store)
+
+
+def study_material(path: Path, store: Path) -> "tuple[Material, Path]":
+    """A study as a report takes it, from its folder or its YAML file, and its folder."""
     if path.is_dir() and not (path / "cells.json").exists():
         raise StoreError(
             f"{path}: neither a study's folder (STORE/studies/NAME, with cells.json) nor a run directory "

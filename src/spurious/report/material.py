@@ -154,7 +154,7 @@ def single_run(directory: Path) -> Material:
     spec = manifest["spec"]
     done = (directory / "DONE").exists()
     attempt = manifest["attempts"][-1] if manifest["attempts"] else {}
-    arm = spec["reward"]["name"] + ("" if spec["label"]["name"] == "true" else f" on {spec['label']['name']} labels")
+    arm = arm_in_words(spec)
     cell = Cell(
         arm=arm,
         role="",
@@ -178,6 +178,12 @@ def single_run(directory: Path) -> Material:
         command=_again(directory),
     )
     return gather(declared, [cell])
+
+
+def arm_in_words(spec: Mapping[str, Any]) -> str:
+    """What a run outside any study was paid for."""
+    label = spec["label"]["name"]
+    return str(spec["reward"]["name"]) + ("" if label == "true" else f" on {label} labels")
 
 
 def steps_in_words(steps: int) -> str:

@@ -249,6 +249,22 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
+def final_checkpoint(directory: Path) -> Path:
+    """The checkpoint that a complete run ended with, its files as they were written.
+
+    Raises:
+        StoreError: this is no run directory, the run is not complete, took no step, or a file is damaged.
+    """
+    steps = read_manifest(directory)["spec"]["steps"]
+    if not (directory / "DONE").exists():
+        raise StoreError(f"{directory}: the run is not complete; the command that started it goes on with it")
+    if not steps:
+        raise StoreError(f"{directory}: a run of no steps has no checkpoint; its model is the one it started from")
+    checkpoint = directory / "checkpoints" / f"{steps:06d}"
+    _check_digests(checkpoint)
+    return checkpoint
+
+
 def _lock(directory: Path) -> IO[str]:
     file = (directory / ".lock").open("a", encoding="utf-8")
     patience = monotonic() + LOCK_PATIENCE
