@@ -164,7 +164,7 @@ def _read(value: Any) -> Any:
 
 
 Passed = Annotated[dict[str, Any], BeforeValidator(_read)]
-"""Arguments handed to a library as they are; a command line gives them as one JSON or YAML document."""
+"""Arguments handed to a library as they are; a command line gives them as one JSON document."""
 
 
 class TrlSpec(Spec):

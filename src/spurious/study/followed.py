@@ -3,13 +3,14 @@
 import json
 import os
 import time
+from abc import ABC, abstractmethod
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 
-class Followed:
+class Followed(ABC):
     """A process, its reports and its end."""
 
     def __init__(self, title: str, log: Path) -> None:
@@ -29,18 +30,18 @@ class Followed:
         """Readable when there is news, and at the end."""
         self.reports, self._writer = Pipe(duplex=False)
 
+    @abstractmethod
     def ask_to_stop(self) -> None:
         """Ask it to stop; `close` waits for it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Wait for its end, and see to it."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def death(self) -> str:
         """Why it ended without a word; once it has ended."""
-        raise NotImplementedError
 
     @property
     def seconds(self) -> float:
