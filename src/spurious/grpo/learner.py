@@ -101,17 +101,17 @@ class Learner:
         if self.spec.grpo.old_logprobs == "sampler":
             return [MicroBatch(cut, cut.sampler_logprobs) for cut in cuts]
         with torch.no_grad():
-            return [MicroBatch(cut, self._logprobs(self.policy, cut.rows).logprobs) for cut in cuts]
+            return [MicroBatch(cut, _logprobs(self.spec, self.policy, cut.rows).logprobs) for cut in cuts]
 
     def _update(self, micro: Sequence[MicroBatch], diagnostics: Diagnostics) -> None:
         """One optimizer step on gradients accumulated over the micro-batches."""
         grpo = self.spec.grpo
         for part in micro:
-            logprobs, entropies = self._logprobs(self.policy, part.batch.rows, with_entropy=True)
+            logprobs, entropies = _logprobs(self.spec, self.policy, part.batch.rows, with_entropy=True)
             reference_logprobs = None
             if grpo.kl and self.reference is not None:
                 with torch.no_grad():
-                    reference_logprobs, _ = self._logprobs(self.reference, part.batch.rows)
+                    reference_logprobs, _ = _logprobs(self.spec, self.reference, part.batch.rows)
             loss = grpo_loss(
                 logprobs,
                 part.old_logprobs,
@@ -133,9 +133,6 @@ class Learner:
         diagnostics.end_update(float(norm))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-
-    def _logprobs(self, policy: Policy, rows: Sequence[Row], *, with_entropy: bool = False) -> TokenLogprobs:
-        return _logprobs(self.spec, policy, rows, with_entropy=with_entropy)
 
     def _learning_rate(self, step: int, m: int) -> float:
         each = self.spec.grpo.updates_per_rollout
