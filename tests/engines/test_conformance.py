@@ -2,23 +2,19 @@
 
 import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "conformance.py"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="module")
 def conformance():
-    spec = importlib.util.spec_from_file_location("conformance", BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["conformance"] = module  # its dataclasses look it up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["conformance"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(BENCHMARKS)
+        yield importlib.import_module("conformance")
 
 
 def agree(found):
