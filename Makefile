@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test lint bench docs clean
+.PHONY: setup demo test lint bench docs sbom clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml constraints.txt
@@ -31,6 +31,13 @@ bench: $(READY)
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
+
+sbom:
+	$(PYTHON) -m venv build/core
+	build/core/bin/pip install --quiet --constraint constraints.txt .
+	$(PYTHON) -m venv build/cyclonedx
+	build/cyclonedx/bin/pip install --quiet 'cyclonedx-bom>=7.5,<8'
+	build/cyclonedx/bin/cyclonedx-py environment build/core/bin/python --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
 
 clean:
 	rm -rf .venv build dist site
