@@ -4,7 +4,7 @@
 
 The copy is https://osv-vulnerabilities.storage.googleapis.com/PyPI/all.zip, or a folder of the same JSON files (OSV
 schema 1.x); nothing is asked of the network here, so that the same answer can be had again, and offline. Exits 1 if a
-pinned version is affected, 2 if the input cannot be read. Online, `pip-audit -r constraints.txt --no-deps` asks the same.
+pinned version is affected, 2 if the input cannot be read. Online, `pip-audit -r constraints.txt --no-deps` asks it too.
 """
 
 import argparse
