@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spurious.verify.characters import to_latex
-from spurious.verify.exact import TooLarge, rational, rounds_to
+from spurious.verify.exact import rational, rounds_to
+from spurious.verify.limits import TooLarge
 from spurious.verify.normalize import key, normalize
 
 VALUES = [

@@ -137,7 +137,7 @@ FLOODS = [
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_megabyte_takes_linear_time(flood):
     text = flood * (1_000_000 // len(flood))
-    start = time.perf_counter()
+    start = time.thread_time()
     answer = extract(text, "lenient")
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
     assert answer is None or len(answer) <= MAX_ANSWER

@@ -1,5 +1,6 @@
 """Unicode to the ASCII and LaTeX that the rest of the room reads."""
 
+import re
 import unicodedata
 
 _SYMBOLS = {
@@ -20,14 +21,18 @@ _GREEK = {
     **{"τ": "tau", "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta"},
     **{"Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega"},
 }
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_LONE = re.compile("[\ud800-\udfff]")
 _NAMED = _SYMBOLS | {letter: rf"\{name} " for letter, name in _GREEK.items()}
 
 
 def scalar_text(text: str) -> str:
-    """`text` with lone surrogates replaced, so that it can be encoded and stored."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    """`text` with surrogate pairs joined and lone surrogates replaced, so that it can be encoded and stored."""
+    return text if text.isascii() else _LONE.sub("\ufffd", _PAIR.sub(_joined, text))
+
+
+def _joined(match: re.Match[str]) -> str:
+    return match.group().encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def to_latex(text: str) -> str:

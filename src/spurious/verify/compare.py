@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from spurious.verify.exact import rational, rounds_to, terminates
+from spurious.verify.limits import TooLarge
 from spurious.verify.normalize import key
 from spurious.verify.structure import Node, read
 from spurious.verify.units import units_differ
@@ -18,10 +19,6 @@ _CHOICE = re.compile(r"\(?([A-J])\)?(?:$|[).:,] ?| (?=[A-Z][a-z]))|\\text\{ ?\(?
 _INFINITY = re.compile(r"[+-]? ?\\infty")
 _TIME = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in|pm|mp|cup|cap|setminus|mathbb|equiv|mid|pmod|to|emptyset)(?![A-Za-z])")
-
-
-class TooManyItems(Exception):
-    """A list or set has more than `MAX_ITEMS` elements."""
 
 
 def same(gold: str, answer: str, leaf: Leaf) -> bool | None:
@@ -110,11 +107,11 @@ def _in_order(gold: tuple[Node, ...], answer: tuple[Node, ...], leaf: Leaf) -> b
 def _in_any_order(gold: tuple[Node, ...], answer: tuple[Node, ...], leaf: Leaf) -> bool | None:
     """Whether every element of each is an element of the other; how often does not matter."""
     if max(len(gold), len(answer)) > MAX_ITEMS:
-        raise TooManyItems
+        raise TooLarge
     if not gold or not answer:
         return not gold and not answer
-    table = [[_same(one, other, leaf) for other in answer] for one in gold]
-    return _all([*map(_any, table), *map(_any, zip(*table, strict=True))])
+    found = _all(_any(_same(one, other, leaf) for other in answer) for one in gold)
+    return found if found is False else _all([found, _all(_any(_same(one, o, leaf) for one in gold) for o in answer)])
 
 
 def _same_based(gold: Node, answer: Node, leaf: Leaf) -> bool:

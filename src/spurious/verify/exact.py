@@ -8,7 +8,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from spurious.verify.limits import MAX_BITS, MAX_PARSED, MAX_POWER, too_deep
+from spurious.verify.limits import MAX_BITS, MAX_CACHED, MAX_PARSED, MAX_POWER, TooLarge, too_deep
 
 _INTEGER = re.compile(r"[+-]?(?:\d+|[1-9]\d{0,2}(?:,\d{3})+)")
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+)(?![\d,])")
@@ -20,21 +20,20 @@ _CYCLE = re.compile(r" ?(?:\\overline|\\bar|\\dot)\{(\d{1,50})\}")
 _DECIMAL = re.compile(r"[+-]?\d*\.(\d+)(?:[eE][+-]?\d+)?")
 
 
-class TooLarge(Exception):
-    """A number is larger than `limits.MAX_BITS`: computing it would be a favor to an attacker."""
-
-
 class _NotExact(Exception):
     """The text is no rational number in this grammar."""
 
 
-@lru_cache(maxsize=65536)
 def rational(text: str) -> Fraction | None:
     """The exact value of a normalized answer, or None where it is not a rational number in plain sight.
 
     Raises:
         TooLarge: a power, factorial or number would exceed `limits.MAX_BITS`.
     """
+    return _remembered(text) if len(text) <= MAX_CACHED else _rational(text)
+
+
+def _rational(text: str) -> Fraction | None:
     if _INTEGER.fullmatch(text):
         return Fraction(_integer(text.replace(",", "")))
     if len(text) > MAX_PARSED or not re.search(r"\d", text) or too_deep(text):
@@ -44,6 +43,9 @@ def rational(text: str) -> Fraction | None:
     except (_NotExact, ZeroDivisionError):
         return None
     return value if end == len(text) else None
+
+
+_remembered = lru_cache(maxsize=8192)(_rational)
 
 
 def _integer(digits: str) -> int:
@@ -71,17 +73,15 @@ def rounds_to(value: Fraction, text: str) -> bool:
     if places is None or shown is None or places < 6 or "e" in text.lower():
         return False
     significant = len(text.lstrip("+-").replace(".", "").lstrip("0"))
-    return significant >= 6 and abs(value - shown) < Fraction(1, 10**places)
+    scale, bottom = 10**places, value.denominator
+    return significant >= 6 and abs(value.numerator * scale - int(shown * scale) * bottom) < bottom
 
 
+@lru_cache(maxsize=1024)
 def terminates(value: Fraction) -> bool:
     """Whether some finite decimal equals `value`."""
-    rest = value.denominator
-    while rest % 2 == 0:
-        rest //= 2
-    while rest % 5 == 0:
-        rest //= 5
-    return rest == 1
+    odd = value.denominator >> ((value.denominator & -value.denominator).bit_length() - 1)
+    return pow(5, odd.bit_length(), odd) == 0
 
 
 def _sum(text: str, at: int) -> tuple[Fraction, int]:

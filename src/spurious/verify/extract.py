@@ -8,12 +8,12 @@ from collections import deque
 
 from spurious.types import Extraction
 from spurious.verify.characters import scalar_text
-from spurious.verify.limits import MAX_ANSWER, looks_like_code
+from spurious.verify.limits import MAX_ANSWER, MAX_READ, looks_like_code
 
-_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
-_BOX = re.compile(r"\\(?:boxed|fbox)\s{0,8}$")
-_BARE_BOX = re.compile(r"oxed\s{0,8}$")
-_BOX_ENDS = ("d", "x", " ", "\n", "\t")
+_BOX = re.compile(r"(\\{1,2}(?:boxed|fbox)\s{0,8}\{)|\\.|[{}]", re.DOTALL)
+_BARE_BOX = re.compile(r"(oxed\s{0,8}\{)|\\.|[{}]", re.DOTALL)
+"""Braces, and in the group those that open a box."""
+_INK = re.compile(r"\S")
 _MAX_JOINED = 16
 """Boxes that may be one list."""
 _JOINT = re.compile(
@@ -55,9 +55,10 @@ def extract(text: str, extraction: Extraction = "lenient") -> str | None:
     `strict`: the last box. `lenient`: also `<answer>`, a bare expression, 'the answer is ...', the last mathematics or
     number. Lone surrogates come back as U+FFFD.
     """
-    scope = _final_part(scalar_text(text))
-    if scope is None:
+    final = _final_part(text)
+    if final is None:
         return None
+    scope = scalar_text(final[-MAX_READ:])
     tagged = _tagged(scope)
     if tagged is not None:
         boxed, _ = _last_box(tagged, _BOX)
@@ -100,7 +101,7 @@ def _tagged(scope: str) -> str | None:
     return scope[start + 8 : end if end >= 0 else None]
 
 
-def _last_box(text: str, opening: re.Pattern[str]) -> tuple[str | None, bool]:
+def _last_box(text: str, braces: re.Pattern[str]) -> tuple[str | None, bool]:
     """(what the last boxes hold, whether any box was opened). One pass with one stack.
 
     Empty boxes and boxes that never close hold nothing; boxes joined by nothing but 'and', 'or' or a comma are a list.
@@ -110,17 +111,16 @@ def _last_box(text: str, opening: re.Pattern[str]) -> tuple[str | None, bool]:
     stack: list[int] = []
     boxes: deque[tuple[int, int]] = deque(maxlen=_MAX_JOINED)
     opened = False
-    for match in _BRACES.finditer(text):
-        if match.group() == "{":
-            start = match.start()
-            is_box = (
-                text[start - 1 : start] in _BOX_ENDS and opening.search(text, max(0, start - 16), start) is not None
-            )
-            opened |= is_box
-            stack.append(start + 1 if is_box else -1)
-        elif match.group() == "}" and stack:
+    for match in braces.finditer(text):
+        token = match.group()
+        if match.lastindex:
+            opened = True
+            stack.append(match.end())
+        elif token == "{":
+            stack.append(-1)
+        elif token == "}" and stack:
             start = stack.pop()
-            if start >= 0 and text[start : match.start()].strip():
+            if start >= 0 and _INK.search(text, start, match.start()):
                 while boxes and boxes[-1][0] > start:
                     boxes.pop()
                 boxes.append((start, match.start()))

@@ -144,7 +144,7 @@ def _statuses(
         job: Literal["compare", "math_verify"] = "compare" if grader == "ladder" else "math_verify"
         for pair, status in zip(asked, pool.statuses(job, asked, steps, workers), strict=True):
             found[pair] = status
-            if status not in ("timeout", "failed"):
+            if status not in ("timeout", "failed") and sum(map(len, pair)) <= limits.MAX_CACHED:
                 _settle((grader, *pair, steps), status)
     return ["absent" if answer is None else found[gold, answer] for gold, answer in pairs]
 
@@ -155,12 +155,25 @@ def _settle(question: tuple[Grader, str, str, tuple[Step, ...]], status: Status)
     _settled[question] = status
 
 
-@lru_cache(maxsize=16384)
 def _decide(gold: str, answer: str, grader: Grader, steps: tuple[Step, ...]) -> Status | None:
-    if grader == "ladder":
-        return ladder.decide(gold, answer, steps)
+    if grader == "math_verify":
+        return _for_math_verify(gold, answer)
+    short = len(gold) + len(answer) <= limits.MAX_CACHED
+    return _remembered(gold, answer, steps) if short else ladder.decide(gold, answer, steps)
+
+
+_remembered = lru_cache(maxsize=16384)(ladder.decide)
+
+
+def _for_math_verify(gold: str, answer: str) -> Status | None:
+    """Why math-verify alone is not asked about an answer, or None."""
     if not answer.strip():
         return "absent"
-    if limits.too_deep(answer) or limits.too_complex(answer) or limits.too_complex(normalize(answer)):
+    try:
+        normalized = normalize(answer)
+    except limits.TooLarge:
         return "limit"
-    return "unparsable" if limits.looks_like_code(answer) or not gold.strip() else None
+    if limits.too_complex(answer) or limits.too_complex(normalized):
+        return "limit"
+    code = limits.looks_like_code(answer) or limits.looks_like_code(normalized)
+    return "unparsable" if code or not gold.strip() else None

@@ -5,8 +5,8 @@ from typing import Literal
 
 from spurious.types import Status
 from spurious.verify import limits
-from spurious.verify.compare import TooManyItems, canonical_value, exactly, identically, same
-from spurious.verify.exact import TooLarge, rational
+from spurious.verify.compare import Leaf, canonical_value, exactly, identically, same
+from spurious.verify.exact import rational
 from spurious.verify.normalize import key, normalize
 from spurious.verify.numeric import numerically
 from spurious.verify.structure import Node, read
@@ -22,69 +22,83 @@ def decide(gold: str, answer: str, steps: tuple[Step, ...] = STEPS) -> Status | 
         return "absent"
     if not gold.strip():
         return "unparsable"
-    if len(answer) >= limits.MAX_ANSWER or limits.too_deep(answer):
+    try:
+        true, given = normalize(gold), normalize(answer)
+        if not given or not true:
+            return "unparsable"
+        if "string" in steps and key(true) == key(given):
+            return "correct"
+        if limits.looks_like_code(answer) or limits.looks_like_code(given):
+            return "unparsable"
+        if limits.too_heavy(true) or limits.too_heavy(given):
+            return "limit"
+        verdict = same(true, given, _leaf(steps))
+    except limits.TooLarge:
         return "limit"
-    if limits.too_deep(gold):
-        return "limit"
-    true, given = normalize(gold), normalize(answer)
-    if not given or not true:
-        return "unparsable"
-    if "string" in steps and key(true) == key(given):
-        return "correct"
-    if limits.looks_like_code(answer):
-        return "unparsable"
-    return _by_shape(true, given, steps)
+    if verdict is not None:
+        return "correct" if verdict else "wrong"
+    if limits.unevaluated(given) and not limits.unevaluated(true):
+        return "wrong"
+    if "symbolic" not in steps:
+        return "wrong"
+    return "limit" if limits.too_complex(given) or limits.too_complex(true) else None
 
 
-def _by_shape(gold: str, answer: str, steps: tuple[Step, ...]) -> Status | None:
+def _leaf(steps: tuple[Step, ...]) -> Leaf:
+    """How the elements of one answer are compared; what it may cost is counted, so that it depends on nothing else."""
+    compared = valued = 0
+
     def leaf(one: str, other: str) -> bool | None:
+        nonlocal compared, valued
+        compared += 1
+        if compared > limits.MAX_COMPARED:
+            raise limits.TooLarge
         if "string" in steps and identically(one, other):
             return True
         if "exact" in steps and (verdict := exactly(one, other)) is not None:
             return verdict
-        plain = "symbolic" in steps and not (limits.too_complex(one) or limits.too_complex(other))
-        return numerically(one, other) if plain else None
+        if "symbolic" not in steps or limits.too_complex(one) or limits.too_complex(other):
+            return None
+        valued += len(one) + len(other)
+        return numerically(one, other) if valued <= limits.MAX_VALUED else None
 
-    try:
-        verdict = same(gold, answer, leaf)
-    except (TooLarge, TooManyItems):
-        return "limit"
-    if verdict is not None:
-        return "correct" if verdict else "wrong"
-    if limits.unevaluated(answer) and not limits.unevaluated(gold):
-        return "wrong"
-    if "symbolic" not in steps:
-        return "wrong"
-    return "limit" if limits.too_complex(answer) or limits.too_complex(gold) else None
+    return leaf
 
 
-@lru_cache(maxsize=65536)
 def canonical(answer: str) -> str:
     r"""A cheap exact form under which equal answers vote together: 1/2, 0.5 and `\frac12` are all `1/2`.
 
     What is no rational number keeps its normalized spelling: equal forms mean equal answers, not the reverse.
     """
-    if len(answer) >= limits.MAX_ANSWER or limits.too_deep(answer):
+    return _remembered(answer) if len(answer) <= limits.MAX_CACHED else _canonical(answer)
+
+
+def _canonical(answer: str) -> str:
+    try:
+        normalized = normalize(answer)
+    except limits.TooLarge:
         return answer.strip()
-    normalized = normalize(answer)
     try:
         return canonical_value(normalized)
-    except TooLarge:
+    except limits.TooLarge:
         return key(normalized)
+
+
+_remembered = lru_cache(maxsize=16384)(_canonical)
 
 
 def readable(gold: str) -> Status | None:
     """Whether a gold can be graded against: `correct`, why not, or None for 'ask the pool'."""
     if not gold.strip():
         return "absent"
-    if len(gold) >= limits.MAX_ANSWER or limits.too_deep(gold):
-        return "limit"
-    normalized = normalize(gold)
-    if not normalized or limits.looks_like_code(gold):
-        return "unparsable"
     try:
+        normalized = normalize(gold)
+        if not normalized or limits.looks_like_code(gold) or limits.looks_like_code(normalized):
+            return "unparsable"
+        if limits.too_heavy(normalized):
+            return "limit"
         return "correct" if _plain(read(normalized)) else None
-    except TooLarge:
+    except limits.TooLarge:
         return "limit"
 
 

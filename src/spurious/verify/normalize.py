@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from spurious.verify.characters import to_latex
+from spurious.verify.limits import MAX_ANSWER, MAX_DEPTH, TooLarge, too_deep
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|.", re.DOTALL)
 
@@ -69,8 +70,15 @@ def normalize(answer: str) -> str:
     Unicode becomes LaTeX; math delimiters, sizes, spacing and currency signs go; fraction, root, exponent and
     subscript arguments get braces; synonyms get one name; `\text`-like commands become `\text{...}`, or nothing
     around single letters, numbers and separators; single spaces stay where they separate words or digits.
+
+    Raises:
+        TooLarge: it has `limits.MAX_ANSWER` characters or nests deeper than `limits.MAX_DEPTH`.
     """
+    if len(answer) >= MAX_ANSWER:
+        raise TooLarge
     text = to_latex(answer).strip(" *").replace("**", "^")
+    if too_deep(text):
+        raise TooLarge
     text = _PLAIN_NAME.sub(r"\\\1 ", _MARK.sub(r"\1", text))
     if r"\begin" not in text:
         text = _DOUBLED.sub(r"\\", text)
@@ -177,8 +185,10 @@ def _braced(text: str) -> str:
     return "".join(out)
 
 
-def _bare_argument(command: str, tokens: list[str], position: int) -> tuple[str, int]:
+def _bare_argument(command: str, tokens: list[str], position: int, depth: int = 0) -> tuple[str, int]:
     r"""The argument of a command, also without braces: `\sqrt12`, `\sqrt(2)`, `x^-1`, `x^(2)`, `\sqrt\frac12`."""
+    if depth > MAX_DEPTH:
+        raise TooLarge
     while position < len(tokens) and tokens[position].isspace():
         position += 1
     if position >= len(tokens) or tokens[position] == "{":
@@ -189,7 +199,7 @@ def _bare_argument(command: str, tokens: list[str], position: int) -> tuple[str,
     if token in _ARGUMENTS and token not in ("^", "_"):
         end = position + 1
         for _ in range(_ARGUMENTS[token]):
-            _, end = _bare_argument(token, tokens, end)
+            _, end = _bare_argument(token, tokens, end, depth + 1)
         return "".join(tokens[position:end]), end
     end = position + 1
     if token == "-" and command == "^":

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from spurious.verify.exact import decimals, rounds_to
+from spurious.verify.limits import MAX_CACHED, too_deep
 
 POINTS = (
     ("0.71", "1.37", "2.17", "0.39", "1.83"),
@@ -39,7 +40,7 @@ class _Unread(Exception):
 
 def numerically(one: str, other: str) -> bool | None:
     """Whether two normalized expressions have the same value everywhere; None where that is not ours to say."""
-    read = _read(one), _read(other)
+    read = [_remembered(text) if len(text) <= MAX_CACHED else _read(text) for text in (one, other)]
     if read[0] is None or read[1] is None:
         return None
     names = sorted(_variables(one) | _variables(other))
@@ -61,17 +62,21 @@ def _variables(text: str) -> set[str]:
     return {letter for _, _, letter, _ in _TOKEN.findall(text) if letter and letter != "e"}
 
 
-@lru_cache(maxsize=16384)
 def _read(text: str) -> Any:
     """The expression as nested tuples, or None."""
+    if too_deep(text):
+        return None
     try:
         return _Reader(text).whole()
     except _Unread:
         return None
 
 
+_remembered = lru_cache(maxsize=4096)(_read)
+
+
 class _Reader:
-    """Recursive descent over the tokens; depth is bounded before by `limits.too_deep`."""
+    """Recursive descent over the tokens of a text that is not `limits.too_deep`."""
 
     def __init__(self, text: str) -> None:
         self.tokens: list[str] = []

@@ -12,10 +12,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from spurious.types import Status
-from spurious.verify.compare import TooManyItems, exactly, identically, same
-from spurious.verify.exact import TooLarge, decimals, rational, rounds_to
+from spurious.verify.compare import exactly, identically, same
+from spurious.verify.exact import decimals, rational, rounds_to
 from spurious.verify.ladder import Step
-from spurious.verify.limits import too_complex
+from spurious.verify.limits import TooLarge, too_complex
 from spurious.verify.normalize import normalize
 from spurious.verify.numeric import POINTS
 from spurious.verify.structure import Node, read
@@ -69,7 +69,7 @@ def _status(job: Job, gold: str, answer: str, steps: tuple[Step, ...]) -> Status
         return "correct" if same(normalize(gold), normalize(answer), _leaf(steps)) else "wrong"
     except Unparsable:
         return "unparsable"
-    except (TooLarge, TooManyItems, MemoryError, RecursionError):
+    except (TooLarge, MemoryError, RecursionError):
         return "limit"
 
 

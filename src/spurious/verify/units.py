@@ -2,6 +2,8 @@
 
 import re
 
+from spurious.verify.limits import MAX_DEPTH
+
 _ALIASES = {
     "cm": "centimeter centimetre", "mm": "millimeter millimetre", "km": "kilometer kilometre", "m": "meter metre",
     "in": "inch inches", "ft": "foot feet", "yd": "yard", "mi": "mile", "kg": "kilogram", "g": "gram gm",
@@ -28,17 +30,18 @@ _COUNTED = re.compile(r"(-?[\d.,/]+) ([A-Za-z]{3,20}(?: [A-Za-z]{3,20}){0,3})")
 _BARE_UNIT = re.compile(r"(?<=[\d})!]) ?([A-Za-z][A-Za-z.]*(?: [A-Za-z.]+){0,5})(?:\^\{?[23]\}?)?$")
 
 
-def split_unit(text: str) -> tuple[str, str]:
+def split_unit(text: str, deepest: int = MAX_DEPTH) -> tuple[str, str]:
     r"""A normalized answer as (value, unit): `15 \text{cm}^{2}` is (`15`, `cm`); the unit `%` is percent.
 
-    The unit is empty where there is none, and the value is never empty: an answer that is only words has no unit.
+    The unit is empty where there is none, and the value is never empty: an answer that is only words has no unit. Of
+    several units one after the other, the last `deepest` are read.
     """
     for pattern, name in ((_PERCENT, "%"), (_DEGREE, "°"), (_ORDINAL, "")):
         if (match := pattern.search(text)) and match.start():
             return text[: match.start()].rstrip(), name
     if (match := _TEXT_UNIT.search(text)) and match.start():
         value = text[: match.start()].rstrip()
-        inner, unit = split_unit(value)
+        inner, unit = split_unit(value, deepest - 1) if deepest else (value, "")
         return inner, unit or match.group(1).strip()
     if (match := _COUNTED.fullmatch(text)) and not re.search(r"\b(?:and|or|not)\b", match.group(2)):
         return match.group(1), match.group(2)
