@@ -26,8 +26,9 @@ lint: $(READY)
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --cov --cov-report=term
 
+# The benchmarks of docs/performance.md, or only BENCH: what they measure is written there.
 bench: $(READY)
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/run_all.py $(BENCH)
 
 fuzz: $(READY)
 	$(BIN)/python benchmarks/hostile/fuzz.py --seconds 600

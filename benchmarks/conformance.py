@@ -12,7 +12,6 @@ of the log-probabilities.
 import argparse
 import json
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -43,6 +42,7 @@ from conformance_case import (
 from torch import Tensor
 
 from spurious.policy import completion_logprobs
+from spurious.report.marked import filled, table
 from spurious.specs import GrpoSpec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -272,27 +272,22 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def tables(record: dict[str, Any]) -> str:
-    """The tables of docs/engines.md."""
+    """What was measured, a table for each peer."""
     return "\n\n".join(_table(name, record[name]) for name in PEERS if name in record)
 
 
 def _table(name: str, found: dict[str, Any]) -> str:
-    lines = [
-        f"**{name} {found['version']}**",
-        "",
-        "| option | advantage, as they stand | advantage, one epsilon | loss | gradient | largest gradient |",
-        "|---|---|---|---|---|---|",
+    heads = ("option", "advantage, as they stand", "advantage, one epsilon", "loss", "gradient", "largest gradient")
+    rows = [
+        (option, row, "", "", "", "") if isinstance(row, str) else (option, *(f"{value:.1e}" for value in row.values()))
+        for option, row in found["options"].items()
     ]
-    for option, row in found["options"].items():
-        cells = [row, "", "", "", ""] if isinstance(row, str) else [f"{value:.1e}" for value in row.values()]
-        lines.append(f"| {option} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return f"**{name} {found['version']}**\n\n{table(heads, rows)}"
 
 
-def filled(page: str, record: dict[str, Any]) -> str:
-    """A page with the tables between its two marks."""
-    marks = r"(<!-- conformance -->\n).*(\n<!-- end of conformance -->)"
-    return re.sub(marks, lambda found: f"{found[1]}\n{tables(record)}\n{found[2]}", page, flags=re.DOTALL)
+def page(record: dict[str, Any]) -> str:
+    """The text of the page with the tables of a record."""
+    return filled(PAGE, "measured", lambda _: tables(record))
 
 
 def main() -> None:
@@ -305,7 +300,7 @@ def main() -> None:
     if arguments.write:
         record = (json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}) | found
         RECORD.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), record), encoding="utf-8")
+        PAGE.write_text(page(record), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """One rollout batch of GRPO, ours against TRL's GRPOTrainer: same weights, problems, completions, updates, optimizer.
 
-    python benchmarks/grpo_vs_trl.py [MODEL] [--pairs 5] [--threads 2] [--batches 3] [--settings fixed text late]
+    python benchmarks/grpo_vs_trl.py [MODEL] [--pairs 5] [--threads 2] [--batches 3] [--write]
 
 MODEL is the directory of an organism; by default good-code, which is built first. Needs the extra `trl`. Settings, all
 of 32 prompts with 16 completions and 8 updates:
@@ -9,36 +9,44 @@ of 32 prompts with 16 completions and 8 updates:
     text    the organism's own text, which stops by itself, random reward
     late    ground truth after 20 steps of it, when most groups have no signal
 
-Each timing is a short training of its own, its first batch left out. The floor is the matrix products alone at the rate
-that this machine reaches for the largest of these shapes: twice the weights a sampled token (prompts read once a
-group), six times the weights a token that is trained and has signal (prompts once a completion, as both do it).
+Each timing is a short training of its own, its first batch left out. The floor is the matrix products alone, each
+shape at the rate that this machine reaches for it (`floor.py`): every sampled token once (prompts once a group), and
+every token of a completion that has signal three times (its prompt too, which both compute once a completion).
 """
 
-import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-from side_by_side import ratio, show
+from floor import Products, products
+from record import Table, command_line, publish
+from side_by_side import ratio
 
 from spurious.grpo.arm import Arm, Inputs, prepare
 from spurious.grpo.learner import Learner
-from spurious.grpo.trainer import assign_credit, score, train
+from spurious.grpo.trainer import assign_credit, rollout_frame, score, train
 from spurious.organisms import build
 from spurious.policy import TorchSampler, load, prepare_process
 from spurious.policy.ask import asker
 from spurious.policy.model import Policy
 from spurious.specs import RunSpec
+from spurious.stopwatch import Stopwatch
 from spurious.verify import verify_many
 
 SHAPE = {"prompts_per_rollout": 32, "group_size": 16, "updates_per_rollout": 8, "lr": 1e-6}
 TOKENS = {"fixed": 32, "text": 64, "late": 64}
 REWARDS = {"fixed": "random", "text": "random", "late": "ground_truth"}
+GOALS = {"fixed": 1.4, "text": 1.8, "late": 3.0}
+PHASES = ("sample", "verify", "learn", "store")
+ROWS = SHAPE["prompts_per_rollout"] * SHAPE["group_size"]
+PROMPT = 14
+"""Tokens of a prompt, about."""
 
 
 @dataclass
@@ -46,6 +54,8 @@ class Measured:
     """Seconds of each batch after the first, and how much of it was work."""
 
     seconds: list[float]
+    phases: list[dict[str, float]] = field(default_factory=list)
+    """Seconds of ours by phase; the store is no part of the comparison."""
     sampled: int = 0
     trained: int = 0
 
@@ -73,21 +83,28 @@ def policy_of(setting: str, spec: RunSpec) -> Policy:
     return policy
 
 
-def ours(setting: str, arm: Arm, batches: int) -> Measured:
-    """The loop of `spurious.grpo.trainer`, without its writing: TRL is not asked to write either."""
+def ours(setting: str, arm: Arm, batches: int, folder: Path) -> Measured:
+    """The loop of `spurious.grpo.trainer`; its writing is timed apart, as TRL is not asked to write."""
     spec = arm.spec
     policy = policy_of(setting, spec)
     ask, sampler, learner = asker(spec.task, arm.task, policy), TorchSampler(policy), Learner(spec, policy, None)
-    found = Measured([])
+    found, watch = Measured([]), Stopwatch()
     for step in range(batches + 1):
-        started = time.perf_counter()
-        groups = sampler.sample(
-            ask.prompts(arm.problems(step)), spec.grpo.group_size, ask.sampling(spec.sampling), (spec.seed, step)
-        )
-        scored = score(arm, step, groups)
-        learner.learn(step, scored, assign_credit(spec, scored))
+        with watch("sample"):
+            groups = sampler.sample(
+                ask.prompts(arm.problems(step)), spec.grpo.group_size, ask.sampling(spec.sampling), (spec.seed, step)
+            )
+        with watch("verify"):
+            scored = score(arm, step, groups)
+        with watch("learn"):
+            advantages = assign_credit(spec, scored)
+            learner.learn(step, scored, advantages)
+        with watch("store"):
+            rollout_frame(step, scored, advantages).write_parquet(folder / "rollouts.parquet")
+        phases = watch.lap()
         if step:
-            found.seconds.append(time.perf_counter() - started)
+            found.phases.append(phases)
+            found.seconds.append(sum(phases.values()) - phases["seconds/store"])
             found.sampled += sum(len(c.token_ids) for group in groups for c in group.completions)
             found.trained += sum(
                 len(one.group.prompt.token_ids) + len(c.token_ids)
@@ -172,50 +189,40 @@ def theirs(setting: str, arm: Arm, batches: int, folder: Path) -> Measured:
     return found
 
 
-def peak() -> float:
-    """Multiplications and additions a second of the models' largest product, on this process's threads."""
-    rows, weights = torch.randn(3000, 96), torch.randn(96, 512)
-    best = min(_timed(lambda: rows @ weights) for _ in range(50))
-    return 2 * rows.numel() * weights.shape[1] / best
-
-
-def _timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def floor(arm: Arm, policy: Policy, found: Measured) -> float:
-    """Seconds of a batch's matrix products at the peak."""
-    weights = sum(p.numel() for p in policy.model.parameters())  # the embedding is tied: it is the output's product
+def floor(arm: Arm, policy: Policy, found: Measured, each: Products) -> float:
+    """Seconds of a batch's matrix products."""
     prompts = asker(arm.spec.task, arm.task, policy).prompts(arm.problems(0))
     read = sum(len(prompt.token_ids) for prompt in prompts) * len(found.seconds)
-    return weights * (2 * (found.sampled + read) + 6 * found.trained) / peak() / len(found.seconds)
+    return ((found.sampled + read) * each.read + found.trained * each.trained) / len(found.seconds)
 
 
-def measured(setting: str, model: Path, pairs: int, batches: int, folder: Path) -> dict[str, Any]:
-    """One line of the table."""
+def measured(setting: str, model: Path, pairs: int, batches: int, folder: Path) -> tuple[dict[str, Any], ...]:
+    """One line of each table, and the rates that the floor is made of."""
     spec = spec_of(setting, late(model, folder) if setting == "late" else model)
     arm = prepare(spec, Inputs(None), {})
-    mine, other, last = [], [], None
+    mine, other, runs = [], [], []
     for pair in range(pairs):
         for way in (0, 1) if pair % 2 == 0 else (1, 0):
             if way == 0:
-                last = ours(setting, arm, batches)
-                mine.append(median(last.seconds))
+                runs.append(ours(setting, arm, batches, folder))
+                mine.append(median(runs[-1].seconds))
             else:
                 other.append(median(theirs(setting, arm, batches, folder).seconds))
-    assert last is not None
-    least = floor(arm, policy_of(setting, spec), last)
-    return {
+    policy = policy_of(setting, spec)
+    each = products(policy.model, ROWS, ROWS // SHAPE["updates_per_rollout"] * (TOKENS["fixed"] + PROMPT))
+    least = floor(arm, policy, runs[-1], each)
+    row = {
         "setting": setting,
         "ours, s": median(mine),
         "TRL, s": median(other),
         "times as fast": ratio(mine, other),
+        "goal": GOALS[setting],
         "floor, s": least,
         "ours / floor": median(mine) / least,
         "TRL / floor": median(other) / least,
     }
+    phases = {f"{name}, s": median(batch[f"seconds/{name}"] for run in runs for batch in run.phases) for name in PHASES}
+    return row, {"setting": setting, **phases}, *each.rates
 
 
 def late(model: Path, folder: Path) -> Path:
@@ -232,27 +239,28 @@ def late(model: Path, folder: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__, pairs=5, threads=2, batches=3)
     parser.add_argument("model", type=Path, nargs="?", default=Path("runs/organisms/good-code"))
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batches", type=int, default=3, help="rollout batches timed in each training")
     parser.add_argument("--settings", nargs="+", choices=tuple(TOKENS), default=tuple(TOKENS))
     arguments = parser.parse_args()
-    try:
-        import trl
-    except ImportError:
+    if find_spec("trl") is None:
         print("grpo_vs_trl: trl is not installed (pip install '.[trl]'), nothing is measured")
         return
     prepare_process(arguments.threads)
     if not arguments.model.is_dir():
         build("good-code", arguments.model)
     with tempfile.TemporaryDirectory() as folder:
-        rows = [
+        found = [
             measured(setting, arguments.model, arguments.pairs, arguments.batches, Path(folder))
             for setting in arguments.settings
         ]
-    show(f"grpo_vs_trl, trl {trl.__version__}, {arguments.threads} threads, {arguments.pairs} pairs", rows)
+    rows, phases, *rates = zip(*found, strict=True)
+    tables = [
+        Table("A rollout batch of 32 x 16 completions and its 8 updates", rows),
+        Table("Where ours goes", phases),
+        Table("Rates of the matrix products", [shape[0] for shape in rates]),
+    ]
+    publish("grpo_vs_trl", tables, arguments)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Two ways to do one thing, timed in turns in one process: their ratio hardly depends on how busy the machine is."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,17 +20,19 @@ class Ratio:
     high: float
     pairs: int
 
-    def __str__(self) -> str:
-        return f"{self.median:5.2f} ({self.low:.2f} to {self.high:.2f})"
 
-
-def in_turns(ways: Sequence[Callable[[], Any]], pairs: int) -> list[list[float]]:
+def in_turns(ways: Sequence[Callable[[], Any]], pairs: int, *, warm_up: bool = True) -> list[list[float]]:
     """Seconds of every way, `pairs` times each, alternating and in changing order, after one time that does not count.
+
+    Args:
+        ways: what is timed.
+        pairs: how often.
+        warm_up: whether there is that one time; processes that start anew each time do not need it.
 
     Returns:
         One list a way.
     """
-    for way in ways:
+    for way in ways if warm_up else ():
         way()
     seconds: list[list[float]] = [[] for _ in ways]
     for turn in range(pairs):
@@ -50,23 +51,3 @@ def ratio(ours: Sequence[float], others: Sequence[float]) -> Ratio:
     while cut + 1 < n / 2 and 1 - 2 * sum(comb(n, i) for i in range(cut + 2)) / 2**n >= COVERAGE:
         cut += 1
     return Ratio(median(ratios), ratios[cut], ratios[n - 1 - cut], n)
-
-
-def show(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Print a table for people, and one JSON line for programs."""
-    print(title)
-    names = list(rows[0])
-    cells = [[_cell(row[name]) for name in names] for row in rows]
-    widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
-    for line in [names, *cells]:
-        print(
-            "  ".join(
-                text.rjust(width) if i else text.ljust(width)
-                for i, (text, width) in enumerate(zip(line, widths, strict=True))
-            )
-        )
-    print(json.dumps({"title": title, "rows": rows}, default=vars))
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

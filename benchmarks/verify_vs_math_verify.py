@@ -1,6 +1,6 @@
 """Our grader against math-verify, in one process and in a pool of its own: rates on real golds, tails on hostile text.
 
-    python benchmarks/verify_vs_math_verify.py [../shared] [--golds 600] [--pairs 3] [--workers 2]
+    python benchmarks/verify_vs_math_verify.py [../shared] [--golds 600] [--pairs 3] [--workers 2] [--write]
 
 Golds: DeepScaleR's, evenly spread, each against itself, against a rewritten equivalent and against the next different
 gold, all boxed; the same pairs for both, and others in every turn, since ours remembers what it has compared. Hostile:
@@ -8,7 +8,6 @@ every text of cases/adversarial.jsonl, one by one for the tails and together for
 agree is printed by kind.
 """
 
-import argparse
 import json
 import logging
 import time
@@ -21,7 +20,8 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from side_by_side import in_turns, ratio, show
+from record import Table, command_line, publish
+from side_by_side import in_turns, ratio
 from verify_cases import load_golds, rewritten
 
 from spurious.verify import unparsable_golds, verify, verify_many
@@ -81,7 +81,7 @@ def seconds_each(grade: Callable[[Pair], Any], pairs: Sequence[Pair]) -> list[fl
     return taken
 
 
-def rates(name: str, pairs: list[Pair], turns: int, workers: int) -> dict[str, Any]:
+def rates(name: str, pairs: list[Pair], turns: int, workers: int, goal: float) -> dict[str, Any]:
     """One line: grades a second, and how many times ours is as fast."""
     parts = [pairs[i :: turns + 1] for i in range(turns + 1)]
 
@@ -104,6 +104,7 @@ def rates(name: str, pairs: list[Pair], turns: int, workers: int) -> dict[str, A
         "its pool/s": rate(many),
         "times as fast": ratio(mine, single),
         "times its pool": ratio(mine, many),
+        "goal": goal,
     }
 
 
@@ -114,7 +115,7 @@ def tails(pairs: list[Pair]) -> list[dict[str, Any]]:
         taken = 1000 * np.array(seconds_each(grade, pairs))
         rows.append(
             {
-                "hostile, one by one": name,
+                "grader": name,
                 "median ms": float(np.median(taken)),
                 "90 % ms": float(np.quantile(taken, 0.9)),
                 "99 % ms": float(np.quantile(taken, 0.99)),
@@ -125,26 +126,24 @@ def tails(pairs: list[Pair]) -> list[dict[str, Any]]:
     return rows
 
 
-def report_differences(asked: list[tuple[str, Pair]], workers: int) -> None:
+def differences(asked: list[tuple[str, Pair]], workers: int) -> tuple[str, list[dict[str, Any]]]:
+    """How many grades differ, and how many of each kind; which ones is printed."""
     pairs = [pair for _, pair in asked]
     differing = [
         (kind, mine, pair)
         for (kind, pair), mine, other in zip(asked, ours(pairs, workers), alone(pairs), strict=True)
         if mine != other
     ]
-    print(f"{len(differing)} of {len(pairs)} graded differently:")
-    for (kind, mine), count in Counter((kind, mine) for kind, mine, _ in differing).most_common():
-        print(f"    {count} {kind}: ours {'correct' if mine else 'wrong'}")
     for kind, mine, (text, gold) in differing[:20]:
-        print("       ", kind, mine, repr(text[:80]), repr(gold[:80]))
+        print(kind, "ours", mine, repr(text[:80]), repr(gold[:80]))
+    counts = Counter((kind, mine) for kind, mine, _ in differing).most_common()
+    rows = [{"answer": kind, "ours": "correct" if mine else "wrong", "grades": count} for (kind, mine), count in counts]
+    return f"{len(differing)} of {len(asked)} grades of golds differ", rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__, golds=600, pairs=3, workers=2)
     parser.add_argument("shared", type=Path, nargs="?", default=Path("../shared"))
-    parser.add_argument("--golds", type=int, default=600)
-    parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     if not arguments.shared.is_dir():
         print(f"{arguments.shared}: no such folder, nothing is graded")
@@ -154,12 +153,14 @@ def main() -> None:
     lines = (arguments.shared / "cases" / "adversarial.jsonl").read_text(encoding="utf-8").splitlines()
     hostile = [(row["prediction"], row["gold"]) for row in map(json.loads, lines)]
     rows = [
-        rates("golds", [pair for _, pair in asked], arguments.pairs, arguments.workers),
-        rates("hostile", hostile, 1, arguments.workers),
+        rates("golds", [pair for _, pair in asked], arguments.pairs, arguments.workers, 8.0),
+        rates("hostile", hostile, 1, arguments.workers, 20.0),
     ]
-    show(f"verify_vs_math_verify, {arguments.workers} workers", rows)
-    show("verify_vs_math_verify, tails", tails(hostile))
-    report_differences(asked, arguments.workers)
+    tables = [Table("Grades a second", rows), Table("Hostile text, one by one", tails(hostile))]
+    title, differing = differences(asked, arguments.workers)
+    if differing:
+        tables.append(Table(title, differing))
+    publish("verify_vs_math_verify", tables, arguments, notes=[] if differing else [f"{title}."])
 
 
 if __name__ == "__main__":

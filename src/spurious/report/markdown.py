@@ -1,8 +1,9 @@
 """A study's summary as tables in Markdown, for pages that people read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spurious.report.marked import table
 from spurious.scores import CODE
 from spurious.store.tables import BEHAVIOR
 
@@ -56,7 +57,7 @@ def comparisons(summary: Summary, only: tuple[str, str] | None = None) -> str:
                 one["verdict"].replace("-", "−"),
             )
         )
-    return _table((*heads, "seeds up / down", "p (Holm)", "verdict"), rows)
+    return table((*heads, "seeds up / down", "p (Holm)", "verdict"), rows)
 
 
 def benches(summary: Summary) -> str:
@@ -73,7 +74,7 @@ def benches(summary: Summary) -> str:
             interval = (accuracy["difference_low_95"], accuracy["difference_high_95"])
             change = f"{_signed(accuracy['difference'], 100)} ({_interval(interval, 100)}) to {accuracy['against']}"
         rows.append((model, bench, *(_share(metrics.get(name)) for name in shown), change))
-    return _table(("model", "bench", *(_BENCH_COLUMNS[name] for name in shown), "difference in accuracy"), rows)
+    return table(("model", "bench", *(_BENCH_COLUMNS[name] for name in shown), "difference in accuracy"), rows)
 
 
 def _share(one: Mapping[str, Any] | None) -> str:
@@ -116,8 +117,3 @@ def _declared(declared: Mapping[str, Any]) -> str:
         return f"Declared with {now['done']} of its runs done.{changed}"
     started = f"after {now['runs_started']} runs had been started" if now["runs_started"] else "before any run"
     return f"Declared in commit {now['commit'][:7]}, {started}.{changed}"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

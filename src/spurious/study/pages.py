@@ -1,4 +1,4 @@
-"""Pages whose tables are made from committed results: what stands between two markers is written by this room.
+"""Pages whose tables are made from committed results: what stands between two marks is written by this room.
 
 <!-- results: F14 -->                            every declared comparison, and where the files are
 <!-- results: F14, random against constant -->   one comparison
@@ -11,15 +11,12 @@ from os.path import relpath
 from pathlib import Path
 
 from spurious.errors import DataError
+from spurious.report import marked
 from spurious.report.markdown import Summary, benches, comparisons, facts
 from spurious.study.checked import Demands
 from spurious.study.results import SUMMARY
 
-_MARKED = re.compile(
-    r"(?P<start><!-- results: (?P<study>[\w.-]+)(?:, (?P<arm>[^\n]+?) against (?P<against>[^\n]+?))? -->\n)"
-    r".*?(?P<end><!-- end of results -->)",
-    re.DOTALL,
-)
+_NAME = re.compile(r"(?P<study>[\w.-]+)(?:, (?P<arm>.+?) against (?P<against>.+))?")
 
 
 def filled(page: Path, results: Path, demands: Demands) -> str:
@@ -31,18 +28,17 @@ def filled(page: Path, results: Path, demands: Demands) -> str:
         demands: with the reasons of studies that have none.
 
     Raises:
-        DataError: a marker names a study or comparison that is not there, or markers do not come in pairs.
+        DataError: a mark names a study or comparison that is not there, or marks do not come in pairs.
     """
-    text = page.read_text(encoding="utf-8")
-    starts, ends = text.count("<!-- results: "), text.count("<!-- end of results -->")
-    if not starts == ends == len(_MARKED.findall(text)):
-        raise DataError(f"{page}: {starts} tables begin and {ends} end")
 
-    def written(found: re.Match[str]) -> str:
+    def written(name: str) -> str:
+        found = _NAME.fullmatch(name)
+        if found is None:
+            raise DataError(f"{page}: results of {name!r}: neither a study nor one of its comparisons")
         only = (found["arm"], found["against"]) if found["arm"] else None
-        return f"{found['start']}{_results(page, results, demands, found['study'], only)}\n{found['end']}"
+        return _results(page, results, demands, found["study"], only)
 
-    return _MARKED.sub(written, text)
+    return marked.filled(page, "results", written)
 
 
 def _results(page: Path, results: Path, demands: Demands, study: str, only: tuple[str, str] | None) -> str:

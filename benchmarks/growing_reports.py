@@ -1,23 +1,19 @@
-"""How the time and the size of a report grow with the runs in it.
-
-    python benchmarks/report_growth.py [--runs 25 50 100 200] [--steps 20]
+"""Reports of studies of any size, for `growth.py`.
 
 One run of each arm is trained (an organism's body with random weights); its tables, shuffled anew for every seed, then
 stand for the runs of the other seeds. Every line is one study's report, made in a process of its own.
 """
 
-import argparse
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from math import log
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from side_by_side import show
 
 from spurious.organisms import untrained
 from spurious.store import Run
@@ -126,25 +122,9 @@ def reported(store: Path, whole: StudySpec) -> dict[str, Any]:
     return {"runs": runs, "seconds": seconds, "MB": page.stat().st_size / 1e6, "largest memory, MB": memory / 1024}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, nargs="+", default=[25, 50, 100, 200])
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--keep", type=Path, help="leave the store here")
-    arguments = parser.parse_args()
+def growing(sizes: Sequence[int], steps: int) -> list[dict[str, Any]]:
+    """One line a size: the report of a study of so many runs."""
     with tempfile.TemporaryDirectory() as folder:
-        store = arguments.keep or Path(folder) / "store"
+        store = Path(folder) / "store"
         model = untrained(store / "model", "qwen2")
-        rows = []
-        for runs in sorted(arguments.runs):
-            rows.append(reported(store, made(store, model, runs // len(ARMS), arguments.steps)))
-            print(rows[-1], flush=True)
-    show("report_growth", rows)
-    if len(rows) > 1:
-        first, last = rows[0], rows[-1]
-        exponent = log(last["seconds"] / first["seconds"]) / log(last["runs"] / first["runs"])
-        print(f"exponent of the time in the runs: {exponent:.2f}")
-
-
-if __name__ == "__main__":
-    main()
+        return [reported(store, made(store, model, runs // len(ARMS), steps)) for runs in sorted(sizes)]
