@@ -28,9 +28,9 @@ from spurious.policy.ask import asker
 from spurious.specs import RunSpec
 
 SIZES = {
-    "prompts": (8, 16, 32, 64),
-    "group size": (8, 16, 32, 64),
-    "tokens": (16, 32, 64, 128),
+    "prompts": (8, 16, 32),
+    "group size": (16, 32, 64),
+    "tokens": (32, 64, 128),
 }
 STANDING = {"prompts": 8, "group size": 16, "tokens": 32}
 REPORT_GOAL = {"seconds": 20.0, "MB": 12.0}

@@ -19,7 +19,7 @@ BENCHMARKS = {
     "where_seconds_go": (),
     "sampling_vs_generate": ("--pairs", "5"),
     "verify_vs_math_verify": (),
-    "study": ("--runs", "24", "--steps", "3", "--pairs", "2"),
+    "study": ("--runs", "24", "--steps", "2", "--pairs", "2"),
     "memory": (),
     "growth": ("--reports", "25", "50", "100", "200"),
     "gpu": (),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,7 +136,7 @@ def frozen_copy(policy: Policy) -> Policy:
 
 def encode(policy: Policy, text: str) -> tuple[int, ...]:
     """Token ids of untrusted text: nothing is added, and special tokens spelled out in it stay ordinary text."""
-    return _ids(policy, text, split=True)
+    return _ids(policy.tokenizer, text, split=True)
 
 
 def prompt_ids(policy: Policy, text: str, question: str) -> tuple[int, ...]:
@@ -153,8 +154,8 @@ def prompt_ids(policy: Policy, text: str, question: str) -> tuple[int, ...]:
     if question not in text:
         raise InputError(f"the prompt template changed the question: {question[:80]!r} is not in the rendered text")
     special = {i for i, token in policy.tokenizer.added_tokens_decoder.items() if token.special}
-    ids = _ids(policy, text, split=False)
-    outside = _ids(policy, head, split=False), _ids(policy, tail, split=False)
+    ids = _ids(policy.tokenizer, text, split=False)
+    outside = _fixed_ids(policy.tokenizer, head), _fixed_ids(policy.tokenizer, tail)
     if sum(i in special for i in ids) != sum(i in special for part in outside for i in part):
         ids = outside[0] + encode(policy, question) + outside[1]
     bos = policy.tokenizer.bos_token_id
@@ -181,8 +182,14 @@ def decode(policy: Policy, ids: Sequence[int]) -> str:
     return str(policy.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-def _ids(policy: Policy, text: str, *, split: bool) -> tuple[int, ...]:
-    return tuple(policy.tokenizer(text, add_special_tokens=False, split_special_tokens=split)["input_ids"])
+@lru_cache(maxsize=64)
+def _fixed_ids(tokenizer: Any, text: str) -> tuple[int, ...]:
+    """Ids of what a template puts around every question."""
+    return _ids(tokenizer, text, split=False)
+
+
+def _ids(tokenizer: Any, text: str, *, split: bool) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=split)["input_ids"])
 
 
 def _check_files(directory: Path) -> None:
