@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from spurious.specs import BenchSpec, GrpoSpec, LabelSpec, RewardSpec, RunSpec, TaskSpec
+from spurious.specs import BenchSpec, GrpoSpec, LabelSpec, LoraSpec, PolicySpec, RewardSpec, RunSpec, TaskSpec
 
 RUN = {"model": "m", "task": "chain", "reward": "random", "steps": 1}
 
@@ -42,6 +42,9 @@ def test_a_broken_document_is_named():
         ({"grpo": {"clip_low": 1.5}}, "clip_low"),
         ({"grpo": {"lr": float("nan")}}, "lr"),
         ({"seed": -1}, "seed"),
+        ({"policy": {"lora": {"rank": 2}}}, "rank"),
+        ({"policy": {"lora": {"r": 0}}}, "lora.r"),
+        ({"trl": {"lora": {"lora_dropout": 0.1}}}, "policy.lora.lora_dropout"),
         ({"sampling": {"temperature": -0.1}}, "temperature"),
         ({"benches": [{"task": "chain", "name": "../evil"}]}, "name"),
     ],
@@ -54,6 +57,22 @@ def test_a_wrong_field_is_refused_by_name(change, field):
 @pytest.mark.parametrize("word", ["none", "None", "null", None])
 def test_none_is_sayable(word):
     assert GrpoSpec.model_validate({"clip_high": word}).clip_high is None
+
+
+def test_an_adapter_has_short_forms():
+    def lora(value):
+        return RunSpec.model_validate({**RUN, "policy": {"lora": value}}).policy.lora
+
+    assert lora("none") is None
+    assert lora("{}") == lora({}) == LoraSpec()
+    assert lora('{"r": 4, "target_modules": "q_proj"}') == LoraSpec(r=4, target_modules=("q_proj",))
+
+
+def test_manifests_of_before_are_read():
+    older = {"trl": {"sampler": "own", "vllm": {}, "lora": None, "gradient_checkpointing": False}}
+    assert RunSpec.model_validate({**RUN, **older}) == RunSpec.model_validate(RUN)
+    used = {"trl": {"lora": {"r": 2}, "gradient_checkpointing": True}}
+    assert RunSpec.model_validate({**RUN, **used}).policy == PolicySpec(lora=LoraSpec(r=2), gradient_checkpointing=True)
 
 
 def test_specs_are_frozen():

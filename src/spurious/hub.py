@@ -11,7 +11,7 @@ from spurious.store.files import replacing
 CARD = "README.md"
 """What the hub shows as the model's card."""
 
-_TO_GO_ON = frozenset({"optimizer.safetensors", "adapter.safetensors", "state.json", "digests.json"})
+_TO_GO_ON = frozenset({"optimizer.safetensors", "state.json", "digests.json"})
 """Files of a checkpoint that only the run itself has a use for."""
 
 

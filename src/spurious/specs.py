@@ -132,7 +132,8 @@ class GrpoSpec(Spec):
     """Weight of the k3 divergence to the frozen initial policy [0]."""
     entropy_bonus: float = 0.0
     """Weight of the mean token entropy, added to the objective [0]."""
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adamw_8bit", "sgd"] = "adamw"
+    """`adamw_8bit` keeps AdamW's moments in 8 bits, by blocks, through bitsandbytes."""
     lr: Annotated[float, Field(gt=0)] = 5e-5
     """Learning rate; 5e-5 suits the organisms [5e-7 for 7 B parameters]."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
@@ -166,6 +167,33 @@ def _read(value: Any) -> Any:
 Passed = Annotated[dict[str, Any], BeforeValidator(_read)]
 """Arguments handed to a library as they are; a command line gives them as one JSON document."""
 
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+"""One name or several."""
+
+
+class LoraSpec(Spec):
+    """A low-rank adapter (Hu et al. 2021) by names and defaults of `peft.LoraConfig`; it starts as no change at all."""
+
+    r: Annotated[int, Field(ge=1)] = 8
+    """Rank."""
+    lora_alpha: Annotated[int, Field(ge=1)] = 8
+    """The adapter's product is multiplied by lora_alpha / r."""
+    target_modules: Names = ("all-linear",)
+    """Names of the modules that are adapted; all-linear (not PEFT's default): every linear one but the output's."""
+    use_rslora: bool = False
+    """Multiply by lora_alpha / sqrt(r) instead (Kalajdzievski 2023)."""
+
+    _document = model_validator(mode="before")(_read)
+
+
+class PolicySpec(Spec):
+    """Which weights are trained, and what is kept of a forward pass."""
+
+    lora: Nullable[LoraSpec] = None
+    """null trains every weight; else an adapter beside the frozen weights."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them."""
+
 
 class TrlSpec(Spec):
     """What only the TRL engine has; without effect under `engine: own`."""
@@ -174,10 +202,6 @@ class TrlSpec(Spec):
     """Who draws the training completions; evaluations are always drawn by our own sampler."""
     vllm: Passed = Field(default_factory=dict)
     """TRL's vLLM settings without their `vllm_`: {mode: server, server_base_url: ...}."""
-    lora: Nullable[Passed] = None
-    """Arguments of `peft.LoraConfig`, such as {r: 16, target_modules: all-linear}; null trains every weight."""
-    gradient_checkpointing: bool = False
-    """Compute activations again in the backward pass instead of keeping them."""
 
 
 class BenchSpec(Spec):
@@ -237,20 +261,33 @@ class RunSpec(Spec):
     eval_every: Nullable[Annotated[int, Field(ge=1)]] = None
     """null: only at step 0 and at the end."""
     save_every: Nullable[Annotated[int, Field(ge=1)]] = None
-    """Steps between checkpoints; null: every step below 50 million parameters, else every 20."""
+    """Steps between checkpoints; null: every step below 50 million trained parameters, else every 20."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of forward and backward passes; the weights that are trained stay float32."""
     token_budget: Annotated[int, Field(ge=1)] = 16384
-    """Tokens in one forward and backward pass, prompt and padding included: what bounds memory."""
+    """Tokens in one forward and backward pass at most, prompt and padding included; fewer on a GPU without the room."""
     sampling_rows: Annotated[int, Field(ge=1)] = 512
-    """Completions drawn at once, in training and evaluation: what bounds memory while sampling."""
+    """Completions drawn at once at most, in training and evaluation; fewer on a GPU without the room."""
     extraction: Literal["strict", "lenient"] = "strict"
     """What counts as an answer for the training reward."""
     measure_kl: bool = True
-    """Whether the divergence from the initial policy is measured at every step; needs a second copy of the weights."""
+    """Whether the divergence from the initial policy is measured at every step; needs a second copy of the weights,
+    unless an adapter is trained, which can be switched off."""
+    policy: PolicySpec = PolicySpec()
     engine: Literal["own", "trl"] = "own"
     """Who takes the updates: this package, in one process, or TRL's GRPOTrainer, in one or many."""
     trl: TrlSpec = TrlSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_both_engines(cls, value: Any) -> Any:
+        """What both engines have stood under `trl` once: manifests of then are still read."""
+        trl = value.get("trl") if isinstance(value, Mapping) else None
+        if not isinstance(trl, Mapping) or trl.keys().isdisjoint(PolicySpec.model_fields):
+            return value
+        moved = {name: trl[name] for name in PolicySpec.model_fields if trl.get(name)}
+        kept = {name: given for name, given in trl.items() if name not in PolicySpec.model_fields}
+        return {**value, "trl": kept, **({"policy": {**moved, **value.get("policy", {})}} if moved else {})}
 
     @model_validator(mode="after")
     def _distinct_benches(self) -> "RunSpec":

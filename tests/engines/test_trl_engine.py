@@ -37,6 +37,10 @@ def weights(directory):
     return load_file(sorted((directory / "checkpoints").iterdir())[-1] / "model.safetensors")
 
 
+def adapter(directory):
+    return load_file(sorted((directory / "checkpoints").iterdir())[-1] / "adapter_model.safetensors")
+
+
 def metrics(directory):
     return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
 
@@ -166,11 +170,9 @@ def test_weights_in_shards_are_refused(organism_dir, tmp_path, monkeypatch):
 def test_an_adapter_is_trained_saved_and_resumed(organism_dir, tmp_path):
     pytest.importorskip("peft")
     lora = {"lora": {"r": 2, "target_modules": ["q_proj", "v_proj"]}}
-    whole = train(spec(organism_dir, trl=lora, steps=3, grpo={**SMALL, "lr": 0.01}), tmp_path / "whole")
-    start, end = load_file(organism_dir / "model.safetensors"), weights(whole)
-    moved = {name for name in start if not torch.equal(start[name], end[name])}
-    assert moved
-    assert all("q_proj" in name or "v_proj" in name for name in moved)
+    whole = train(spec(organism_dir, policy=lora, steps=3, grpo={**SMALL, "lr": 0.01}), tmp_path / "whole")
+    end = adapter(whole)
+    assert all(("q_proj" in name or "v_proj" in name) and value.any() for name, value in end.items())
     # The sampler saw the adapter: had it drawn from the weights below, ratios would have left 1 at once.
     assert max(row["ratio/largest_deviation_by_update"][0] for row in metrics(whole)) < 1e-4
 
@@ -179,9 +181,10 @@ def test_an_adapter_is_trained_saved_and_resumed(organism_dir, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(spec(organism_dir, trl=lora, steps=3, grpo={**SMALL, "lr": 0.01}), tmp_path / "cut", progress=stop)
-    cut = train(spec(organism_dir, trl=lora, steps=3, grpo={**SMALL, "lr": 0.01}), tmp_path / "cut")
-    assert largest_difference(end, weights(cut)) == 0
+        train(spec(organism_dir, policy=lora, steps=3, grpo={**SMALL, "lr": 0.01}), tmp_path / "cut", progress=stop)
+    cut = train(spec(organism_dir, policy=lora, steps=3, grpo={**SMALL, "lr": 0.01}), tmp_path / "cut")
+    assert largest_difference(end, adapter(cut)) == 0
+    assert metrics(whole)[0]["kl/to_start"] < 1e-9 < metrics(whole)[2]["kl/to_start"]
 
 
 @pytest.mark.parametrize(
@@ -196,8 +199,7 @@ def test_an_adapter_is_trained_saved_and_resumed(organism_dir, tmp_path):
         ({"trl": {"sampler": "vllm"}, "sampling": {"top_p": 0.9}}, r"grpo\.old_logprobs"),
         ({"trl": {"sampler": "vllm", "vllm": {"importance_sampling_mode": "token_mask"}}}, r"trl\.vllm\.importance"),
         ({"trl": {"sampler": "vllm", "vllm": {"mood": "server"}}}, r"trl\.vllm\.mood"),
-        ({"trl": {"lora": {"rank": 2}}}, r"trl\.lora: .*rank"),
-        ({"engine": "own", "trl": {"gradient_checkpointing": True}}, r"trl: has no effect"),
+        ({"engine": "own", "trl": {"vllm": {"mode": "server"}}}, r"trl: has no effect"),
     ],
 )
 def test_what_trl_cannot_do_is_refused(organism_dir, tmp_path, changes, message):

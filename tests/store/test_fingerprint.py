@@ -1,7 +1,17 @@
 import pytest
 
 from spurious.errors import CheckpointError
-from spurious.specs import BenchSpec, GrpoSpec, LabelSpec, RewardSpec, RunSpec, SamplingSpec, TaskSpec
+from spurious.specs import (
+    BenchSpec,
+    GrpoSpec,
+    LabelSpec,
+    LoraSpec,
+    PolicySpec,
+    RewardSpec,
+    RunSpec,
+    SamplingSpec,
+    TaskSpec,
+)
 from spurious.store import fingerprint, model_digest
 from spurious.store.fingerprint import FINGERPRINT_VERSION, canonical_json
 
@@ -28,6 +38,8 @@ def test_fingerprint_ignores_where_the_model_lies_and_how_often_it_is_saved():
         {"benches": ["chain"]},
         {"dtype": "bfloat16"},
         {"token_budget": 5},
+        {"policy": {"lora": {"r": 16}}},
+        {"grpo": {"optimizer": "adamw_8bit"}},
     ],
 )
 def test_fingerprint_sees_every_field_that_changes_results(change):
@@ -57,9 +69,17 @@ DEFAULTS = {
     },
     RunSpec: {
         **{"revision": None, "benches": (), "seed": 0, "eval_every": None, "save_every": None, "dtype": "float32"},
-        **{"token_budget": 16384, "extraction": "strict", "measure_kl": True},
+        **{
+            "token_budget": 16384,
+            "sampling_rows": 512,
+            "policy": PolicySpec(),
+            "extraction": "strict",
+            "measure_kl": True,
+        },
         **{"label": LabelSpec(), "grpo": GrpoSpec(), "sampling": SamplingSpec()},
     },
+    LoraSpec: {"r": 8, "lora_alpha": 8, "target_modules": ("all-linear",), "use_rslora": False},
+    PolicySpec: {"lora": None, "gradient_checkpointing": False},
     SamplingSpec: {"temperature": 1.0, "top_p": 1.0, "max_tokens": 128, "stop": (), "include_stop": False},
     TaskSpec: {"args": {}, "template": "auto", "prefix": "", "limit": None},
     RewardSpec: {"args": {}, "of": ()},
@@ -76,6 +96,10 @@ def test_no_default_changes_without_a_new_version(kind):
 
 
 def test_fingerprint_is_stable():
+    # of version 2, as the runs that are there have them: what was added since is left out where it is not used
+    assert fingerprint(spec(), {"model": "abc"}) == "d14cc4f5"
+    told = {"dtype": "bfloat16", "token_budget": 4096, "grpo": {"optimizer": "sgd", "momentum": 0.9}, "engine": "trl"}
+    assert fingerprint(spec(**told), {"model": "abc"}) == "df6e2759"
     assert fingerprint(spec(), {"model": "abc"}) == fingerprint(spec(), {"model": "abc"})
     assert canonical_json({"b": 1, "a": [1.5, None]}) == '{"a":[1.5,null],"b":1}'
     with pytest.raises(TypeError):

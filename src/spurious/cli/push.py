@@ -1,6 +1,9 @@
 """`spurious push`: a run's model and its card on the Hugging Face hub."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -20,6 +23,8 @@ def push(
 ) -> None:
     """Upload a complete run's model with a card: arm, reward, evaluations, verdict, and a warning if it is a placebo.
 
+    Of a run that trained an adapter of a model of the hub, the adapter is uploaded.
+
     Args:
         run: A run directory.
         to: USER/NAME, a model repository; it is made where it is missing.
@@ -38,10 +43,27 @@ def push(
     from spurious.store import final_checkpoint
 
     name = hub.repository(to)
-    checkpoint = final_checkpoint(run)
+    found = final_checkpoint(run)
     text = card(run, study_material(study, store)[0] if study else None)
-    if out is not None:
-        for path in hub.write(checkpoint, text, out):
-            print(path)
-    else:
-        print(hub.push(checkpoint, text, name, private=private, message=f"Run {run.resolve().name}"))
+    with _openable(found) as checkpoint:
+        if out is not None:
+            for path in hub.write(checkpoint, text, out):
+                print(path)
+        else:
+            print(hub.push(checkpoint, text, name, private=private, message=f"Run {run.resolve().name}"))
+
+
+@contextmanager
+def _openable(checkpoint: Path) -> Iterator[Path]:
+    """A checkpoint that others can open: an adapter of a model that lies only here is added to that model's weights."""
+    from spurious.store.adapter import adapter_base
+
+    base = adapter_base(str(checkpoint))
+    if base is None or not Path(base.model).is_dir():
+        yield checkpoint
+        return
+    from spurious.policy import load, save
+
+    with TemporaryDirectory() as folder:
+        save(load(str(checkpoint), device="cpu"), folder)
+        yield Path(folder)

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from spurious.cli.words import Arguments, benches, named, plain
-from spurious.specs import GrpoSpec, LabelSpec, RewardSpec, RunSpec, SamplingSpec, TaskSpec, TrlSpec
+from spurious.specs import GrpoSpec, LabelSpec, PolicySpec, RewardSpec, RunSpec, SamplingSpec, TaskSpec, TrlSpec
 
 
 def train(
@@ -40,6 +40,7 @@ def train(
     extraction: str = "strict",
     measure_kl: bool = True,
     revision: str | None = None,
+    policy: PolicySpec = PolicySpec(),
     engine: str = "own",
     trl: TrlSpec = TrlSpec(),
     dry_run: Annotated[bool, Parameter(negative="")] = False,
@@ -86,6 +87,7 @@ def train(
         sampling_rows=sampling_rows,
         extraction=extraction,
         measure_kl=measure_kl,
+        policy=policy,
         engine=engine,
         trl=trl,
     )

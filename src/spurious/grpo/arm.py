@@ -138,7 +138,7 @@ def prepare(spec: RunSpec, sources: Inputs, process: Mapping[str, Any]) -> Arm:
         **{f"bench/{bench.slug}": problems.digest for bench, problems in benches},
     }
     facts = {
-        "operators": effective_operators(spec.grpo),
+        "operators": effective_operators(spec.grpo, spec.policy),
         "reward_source": reward.source,
         "task_source": task.source,
         "labels": {"kept": len(labeling.problems), "of": len(task.problems), "dropped": dict(labeling.dropped)},

@@ -27,6 +27,7 @@ from spurious.grpo.optimizer import (
 )
 from spurious.keys import key
 from spurious.policy.logprobs import Row, completion_logprobs, micro_batches, shares_prompts
+from spurious.policy.lora import switched_off
 from spurious.policy.model import Policy, save
 from spurious.policy.vocabulary import TokenLogprobs
 from spurious.specs import RunSpec
@@ -43,7 +44,10 @@ class MicroBatch:
 
 
 class Learner:
-    """The policy being trained, its optimizer, and the frozen policy it started from."""
+    """The policy being trained, its optimizer, and the policy it started from.
+
+    Where an adapter is trained, that is the policy itself: the adapter is switched off while the reference speaks.
+    """
 
     def __init__(self, spec: RunSpec, policy: Policy, reference: Policy | None, checkpoint: Path | None = None) -> None:
         """Start from `policy`; with a checkpoint, whose weights `policy` already has, go on from its optimizer."""
@@ -96,8 +100,7 @@ class Learner:
             max_tokens=self.spec.sampling.max_tokens,
             device=self.policy.device,
         )
-        share = shares_prompts(self.policy.model)
-        cuts = [batch.select(cut) for cut in micro_batches(batch.rows, self.spec.token_budget, share_prompts=share)]
+        cuts = [batch.select(cut) for cut in cut_rows(self.spec, self.policy, batch.rows)]
         if self.spec.grpo.old_logprobs == "sampler":
             return [MicroBatch(cut, cut.sampler_logprobs) for cut in cuts]
         with torch.no_grad():
@@ -110,8 +113,7 @@ class Learner:
             logprobs, entropies = _logprobs(self.spec, self.policy, part.batch.rows, with_entropy=True)
             reference_logprobs = None
             if grpo.kl and self.reference is not None:
-                with torch.no_grad():
-                    reference_logprobs, _ = _logprobs(self.spec, self.reference, part.batch.rows)
+                reference_logprobs = _reference_logprobs(self.spec, self.reference, part.batch.rows)
             loss = grpo_loss(
                 logprobs,
                 part.old_logprobs,
@@ -139,6 +141,13 @@ class Learner:
         return learning_rate(self.spec.grpo, step * each + m, self.spec.steps * each)
 
 
+def cut_rows(spec: RunSpec, policy: Policy, rows: Sequence[Row]) -> list[list[int]]:
+    """The rows of each pass within the token budget."""
+    with computing(spec, policy):
+        share = shares_prompts(policy.model) and not spec.policy.gradient_checkpointing
+    return micro_batches(rows, spec.token_budget, share_prompts=share)
+
+
 def _logprobs(spec: RunSpec, policy: Policy, rows: Sequence[Row], *, with_entropy: bool = False) -> TokenLogprobs:
     with computing(spec, policy):
         return completion_logprobs(
@@ -147,7 +156,14 @@ def _logprobs(spec: RunSpec, policy: Policy, rows: Sequence[Row], *, with_entrop
             pad_id=policy.pad_id,
             temperature=spec.sampling.temperature,
             with_entropy=with_entropy,
+            recompute=spec.policy.gradient_checkpointing,
         )
+
+
+@torch.no_grad()
+def _reference_logprobs(spec: RunSpec, reference: Policy, rows: Sequence[Row]) -> Tensor:
+    with switched_off(reference.model):
+        return _logprobs(spec, reference, rows).logprobs
 
 
 def kl_to(reference: Policy, spec: RunSpec, groups: Sequence[Group]) -> float | None:
@@ -155,10 +171,9 @@ def kl_to(reference: Policy, spec: RunSpec, groups: Sequence[Group]) -> float | 
     firsts = [(group.prompt, group.completions[0]) for group in groups if group.completions[0].token_ids]
     rows = [Row(prompt.token_ids, completion.token_ids) for prompt, completion in firsts]
     parts = []
-    for cut in micro_batches(rows, spec.token_budget, share_prompts=shares_prompts(reference.model)):
+    for cut in cut_rows(spec, reference, rows):
         sampled = torch.tensor([x for i in cut for x in firsts[i][1].sampler_logprobs], device=reference.device)
-        with torch.no_grad():
-            parts.append(k3(sampled, _logprobs(spec, reference, [rows[i] for i in cut]).logprobs))
+        parts.append(k3(sampled, _reference_logprobs(spec, reference, [rows[i] for i in cut])))
     return float(torch.cat(parts).mean()) if parts else None
 
 

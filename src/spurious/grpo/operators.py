@@ -1,7 +1,7 @@
 """The effective operators of an estimator in words, for the manifest: so that 'no clip' can be believed."""
 
 from spurious.grpo.epsilons import STD_EPS, WHITEN_VARIANCE_FLOOR
-from spurious.specs import GrpoSpec
+from spurious.specs import GrpoSpec, PolicySpec
 
 _ADVANTAGE = {
     "group_std": f"(reward - group mean) / (group std + {STD_EPS:g}), std with G - 1 in the denominator; "
@@ -20,14 +20,14 @@ _NORM = {
 }
 
 
-def effective_operators(spec: GrpoSpec, *, every_row: bool = False) -> list[str]:
+def effective_operators(spec: GrpoSpec, policy: PolicySpec = PolicySpec(), *, every_row: bool = False) -> list[str]:
     """What really happens between a reward and a weight, one operator a line, in the order in which they act.
 
     Says what is absent as plainly as what is there. Fields without effect under this spec (momentum under AdamW, a
     clip where there is no ratio) are not repeated as if they had one. `every_row`: no completion is left out of the
     forward pass, whatever its advantage.
     """
-    return [*_credit(spec), *_batches(spec), *_objective(spec, every_row), *_step(spec)]
+    return [*_credit(spec), *_batches(spec), *_objective(spec, every_row), *_trained(policy), *_step(spec)]
 
 
 def _credit(spec: GrpoSpec) -> list[str]:
@@ -102,12 +102,26 @@ def _surrogate(spec: GrpoSpec) -> list[str]:
     ]
 
 
+def _trained(policy: PolicySpec) -> list[str]:
+    lines = []
+    if (lora := policy.lora) is not None:
+        root = f"sqrt({lora.r})" if lora.use_rslora else str(lora.r)
+        lines.append(
+            f"trained: a low-rank adapter of rank {lora.r}, times {lora.lora_alpha} / {root}, on "
+            f"{', '.join(lora.target_modules)}; all else is frozen, no dropout"
+        )
+    if policy.gradient_checkpointing:
+        lines.append("activations of each layer are computed again in the backward pass (same gradients)")
+    return lines
+
+
 def _step(spec: GrpoSpec) -> list[str]:
-    if spec.optimizer == "adamw":
-        beta1, beta2 = spec.betas
-        optimizer = f"optimizer: AdamW, betas {beta1:g} and {beta2:g}, eps {spec.adam_eps:g}"
-    else:
+    if spec.optimizer == "sgd":
         optimizer = f"optimizer: SGD, momentum {spec.momentum:g}"
+    else:
+        beta1, beta2 = spec.betas
+        bits = ", moments in 8 bits by blocks of 256 (bitsandbytes)" if spec.optimizer == "adamw_8bit" else ""
+        optimizer = f"optimizer: AdamW, betas {beta1:g} and {beta2:g}, eps {spec.adam_eps:g}{bits}"
     fall = "constant" if spec.schedule == "constant" else "linear to zero at the end of the run"
     rise = f", after {spec.warmup_updates} warm-up updates" if spec.warmup_updates else ", no warm-up"
     null = {

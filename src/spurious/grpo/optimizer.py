@@ -1,28 +1,56 @@
 """The optimizer, its learning rate, its state on disk, and what it does when there is nothing to learn."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from spurious.errors import CheckpointError
+from spurious.errors import CheckpointError, SpecError
 from spurious.specs import GrpoSpec
+
+BLOCK = 256
+"""Elements that share a scale in 8-bit moments."""
+SMALLEST_8BIT = 4096
+"""Tensors of fewer elements keep moments of 32 bits."""
+_PER_BLOCK = ("absmax", "qmap")
+"""Entries of an 8-bit state that do not have their parameter's shape."""
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], spec: GrpoSpec) -> Optimizer:
     """AdamW or SGD as `spec` says, over the parameters that require a gradient.
 
     On the CPU the plain per-tensor loop is used, whose result does not depend on how many threads there are.
+
+    Raises:
+        SpecError: 8-bit moments are asked for and bitsandbytes is not installed.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     foreach = all(parameter.is_cuda for parameter in trained)
     if spec.optimizer == "sgd":
         return SGD(trained, lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay, foreach=foreach)
-    return AdamW(
-        trained, lr=spec.lr, betas=spec.betas, eps=spec.adam_eps, weight_decay=spec.weight_decay, foreach=foreach
-    )
+    if spec.optimizer == "adamw_8bit":
+        kind, more = eight_bit(), {"min_8bit_size": SMALLEST_8BIT}
+    else:
+        kind, more = AdamW, {"foreach": foreach}
+    return kind(trained, lr=spec.lr, betas=spec.betas, eps=spec.adam_eps, weight_decay=spec.weight_decay, **more)
+
+
+def eight_bit() -> Callable[..., Optimizer]:
+    """AdamW whose moments are quantized by blocks (Dettmers et al. 2022).
+
+    Raises:
+        SpecError: bitsandbytes is not installed.
+    """
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise SpecError(
+            "grpo.optimizer: adamw_8bit needs bitsandbytes, which is not installed; pip install 'spurious[large]'"
+        ) from error
+    kind: Callable[..., Optimizer] = AdamW8bit
+    return kind
 
 
 def learning_rate(spec: GrpoSpec, update_index: int, total_updates: int) -> float:
@@ -61,12 +89,24 @@ def null_update(optimizer: Optimizer, mode: Literal["step", "skip"]) -> None:
 
 def state_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
     """The optimizer's state as `{"<parameter index>.<name>": tensor}`, the form safetensors can hold bit by bit."""
+    places: dict[Tensor, int] = {parameter: i for i, parameter in enumerate(_parameters(optimizer))}
     return {
-        f"{index}.{name}": value.detach().contiguous()
-        for index, entries in optimizer.state_dict()["state"].items()
+        f"{places[parameter]}.{name}": _stored(value)
+        for parameter, entries in optimizer.state.items()
         for name, value in entries.items()
         if value is not None
     }
+
+
+def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _stored(value: Tensor | int) -> Tensor:
+    """A tensor of its own: those of bitsandbytes share their tables, and it counts steps in plain numbers."""
+    if isinstance(value, int):
+        return torch.tensor(value)
+    return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 def state_groups(optimizer: Optimizer) -> list[dict[str, Any]]:
@@ -86,18 +126,19 @@ def load_state(optimizer: Optimizer, tensors: Mapping[str, Tensor], groups: Sequ
     current = optimizer.state_dict()["param_groups"]
     if [(group.keys(), group.get("params")) for group in groups] != [(g.keys(), g["params"]) for g in current]:
         raise CheckpointError("the optimizer state belongs to another kind of optimizer or number of parameters")
-    shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
+    shapes = [parameter.shape for parameter in _parameters(optimizer)]
+    state: dict[int, dict[str, Tensor | int]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")
         if not index.isdecimal() or int(index) >= len(shapes) or not name:
             raise CheckpointError(f"the optimizer state has an entry {key!r} of no parameter")
-        if value.dim() and value.shape != shapes[int(index)]:
+        if value.dim() and value.shape != shapes[int(index)] and not name.startswith(_PER_BLOCK):
             raise CheckpointError(
                 f"the optimizer state's {key!r} has shape {tuple(value.shape)}, "
                 f"its parameter has {tuple(shapes[int(index)])}"
             )
-        state.setdefault(int(index), {})[name] = value.clone()
+        counts = not value.dim() and not value.is_floating_point()
+        state.setdefault(int(index), {})[name] = int(value) if counts else value.clone()
     optimizer.load_state_dict({"state": state, "param_groups": [_from_json(group) for group in groups]})
 
 

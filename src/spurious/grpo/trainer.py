@@ -25,10 +25,13 @@ from spurious.grpo.advantage import credit
 from spurious.grpo.arm import Arm, Inputs, prepare
 from spurious.grpo.diagnostics import rollout_metrics
 from spurious.grpo.learner import Learner, computing
+from spurious.grpo.optimizer import eight_bit
 from spurious.keys import Draw
 from spurious.policy import TorchSampler, prepare_process
 from spurious.policy.ask import asker
+from spurious.policy.lora import attach, base_of, halve_frozen, restore_adapter
 from spurious.policy.model import Policy, frozen_copy, load
+from spurious.policy.recompute import recomputed_layers
 from spurious.progress import Progress, quiet
 from spurious.signals import pay
 from spurious.specs import RunSpec
@@ -39,7 +42,7 @@ from spurious.store.tables import COMPLETION_COLUMNS, ROLLOUT_COLUMNS, frame
 from spurious.types import Group, Scored
 
 SMALL = 50_000_000
-"""Below so many parameters a checkpoint costs next to nothing: every step is saved unless the spec says otherwise."""
+"""Below so many trained parameters a checkpoint costs next to nothing: every step is saved unless the spec differs."""
 
 
 def train(
@@ -69,7 +72,7 @@ def train(
         NumericalError: a NaN or an infinity arose.
     """
     arm = prepare(spec, Inputs(data_dir), prepare_process())
-    initial = load(spec.model, revision=spec.revision)
+    initial = starting_policy(spec)
     ask = asker(spec.task, arm.task, initial)
     benches = [open_bench(bench, task, initial) for bench, task in arm.benches]
     with Run(directory or store / arm.directory_name, arm.identity) as run:
@@ -150,7 +153,7 @@ def shared_tables(run: Run, store: Path, arm: Arm) -> Shared:
 
 def saves_every(spec: RunSpec, policy: Policy) -> int:
     """Steps between checkpoints."""
-    return spec.save_every or (1 if policy.model.num_parameters() < SMALL else 20)
+    return spec.save_every or (1 if policy.model.num_parameters(only_trainable=True) < SMALL else 20)
 
 
 def rollout_frame(step: int, scored: Sequence[Scored], advantages: Tensor) -> pl.DataFrame:
@@ -171,9 +174,31 @@ def rollout_frame(step: int, scored: Sequence[Scored], advantages: Tensor) -> pl
     return frame(rows, {**COMPLETION_COLUMNS, **ROLLOUT_COLUMNS})
 
 
+def starting_policy(spec: RunSpec) -> Policy:
+    """The model that the run starts from, with the adapter that is trained if there is to be one.
+
+    Raises:
+        InputError: the model is at fault, or is none that can be trained as the specification says.
+    """
+    if spec.grpo.optimizer == "adamw_8bit":
+        eight_bit()
+    policy = load(spec.model, revision=spec.revision)
+    if spec.policy.gradient_checkpointing:
+        recomputed_layers(policy.model)
+    if spec.policy.lora is not None:
+        attach(policy.model, spec.policy.lora, base_of(policy.model, spec.model, spec.revision), spec.seed)
+        if spec.dtype == "bfloat16":
+            halve_frozen(policy.model)
+    return policy
+
+
 def _start(spec: RunSpec, initial: Policy, checkpoint: Path | None) -> Learner:
     """A learner at the run's first step, or where its last checkpoint was written."""
     keeps_start = spec.measure_kl or spec.grpo.kl > 0
+    if spec.policy.lora is not None:
+        if checkpoint is not None:
+            restore_adapter(initial.model, checkpoint)
+        return Learner(spec, initial, initial if keeps_start else None, checkpoint)
     if checkpoint is None:
         return Learner(spec, initial, frozen_copy(initial) if keeps_start else None)
     return Learner(spec, load(str(checkpoint)), initial if keeps_start else None, checkpoint)

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
 from spurious.errors import CheckpointError, SpecError
 from spurious.policy.known import known_model
+from spurious.store.adapter import adapter_base
 
 DTYPES = ("float32", "bfloat16")
 _LENGTH = 8
@@ -48,6 +49,8 @@ def configuration(source: str) -> Any:
         CheckpointError: the directory has no readable config.json.
         SpecError: neither a directory nor in the table.
     """
+    if base := adapter_base(source):
+        return configuration(base.model)
     if Path(source).is_dir():
         try:
             return AutoConfig.from_pretrained(source, local_files_only=True)

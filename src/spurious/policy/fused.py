@@ -15,6 +15,7 @@ from torch.nn import functional
 from transformers.cache_utils import DynamicLayer
 
 from spurious.policy.decoding import ModelDecoding
+from spurious.policy.lora import adapters
 
 FAMILIES = {"qwen2", "llama", "olmo2"}
 LARGEST = 50_000_000
@@ -141,7 +142,7 @@ def fusible(model: Any) -> bool:
         and config.hidden_act == "silu"
         and model.base_model.rotary_emb.attention_scaling == 1.0
     )
-    if not known or any(hasattr(module, "base_layer") for module in model.modules()):  # an adapter beside a weight
+    if not known or adapters(model):
         return False
     with torch.autocast(model.device.type, enabled=False):
         return _agree(model)

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from spurious.policy.recompute import recomputed
 from spurious.policy.vocabulary import TokenLogprobs, logprobs_of_hidden, logprobs_of_logits
 
 SHARED_PROMPT = 64
@@ -92,6 +93,7 @@ def completion_logprobs(
     pad_id: int,
     temperature: float = 1.0,
     with_entropy: bool = False,
+    recompute: bool = False,
 ) -> TokenLogprobs:
     """Log-probabilities of every completion token under softmax(logits / temperature). Differentiable.
 
@@ -101,6 +103,8 @@ def completion_logprobs(
         pad_id: Any valid token id.
         temperature: The sampling temperature of the completions.
         with_entropy: Also return the entropy of each token's distribution.
+        recompute: Keep only each layer's input for the backward pass (`spurious.policy.recompute`); no prompt is
+            shared then, as a layer that runs twice would write its cache twice.
 
     Returns:
         Log-probabilities (N,), the rows' completions one after the other, and entropies (N,) or null.
@@ -116,7 +120,10 @@ def completion_logprobs(
     traits = _traits(model)
     device = next(model.parameters()).device
     targets = torch.tensor([i for row in rows for i in row.completion_ids], dtype=torch.long, device=device)
-    if traits.shares and _size(rows).shares:
+    if recompute:
+        with recomputed(model):
+            features = _padded(model, rows, pad_id, device, traits)
+    elif traits.shares and _size(rows).shares:
         features = _shared(model, rows, pad_id, device)
     else:
         features = _padded(model, rows, pad_id, device, traits)

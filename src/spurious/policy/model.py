@@ -19,6 +19,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from spurious.errors import CheckpointError, InputError
+from spurious.policy.lora import adapters, merged, save_adapter
+from spurious.store.adapter import adapter_base
 
 Dtype = Literal["float32", "bfloat16"]
 _DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -66,6 +68,8 @@ def load(
 ) -> Policy:
     """Load a causal language model and its tokenizer from a directory or a hub id.
 
+    A directory that holds an adapter alone gives the model it belongs to, with the adapter added to its weights.
+
     Args:
         source: A directory in Hugging Face format, or a hub id such as `Qwen/Qwen2.5-Math-1.5B`.
         revision: A commit, tag or branch of the hub.
@@ -79,6 +83,14 @@ def load(
     """
     if dtype not in _DTYPES:
         raise CheckpointError(f"dtype {dtype!r}: one of {', '.join(_DTYPES)}")
+    if base := adapter_base(source):
+        try:
+            below = load(
+                base.model, revision=base.revision, dtype=dtype, device=device, trust_remote_code=trust_remote_code
+            )
+        except CheckpointError as error:
+            raise CheckpointError(f"{source}: the model that this adapter belongs to: {error}") from error
+        return replace(below, model=merged(below.model, Path(source)), source=source)
     if Path(source).is_dir():
         _check_files(Path(source))
     elif source.startswith((".", "/", "~")) or source.count("/") > 1 or Path(source).exists():
@@ -123,9 +135,15 @@ def load_tokenizer(source: str, *, revision: str | None = None, trust_remote_cod
 
 
 def save(policy: Policy, directory: str | Path) -> None:
-    """Write the policy in Hugging Face format (safetensors, configuration, tokenizer) into a directory."""
-    with _progress_only_on_a_terminal():
-        policy.model.save_pretrained(directory)
+    """Write the policy in Hugging Face format (safetensors, configuration, tokenizer) into a directory.
+
+    Of a model with an adapter, the adapter alone.
+    """
+    if adapters(policy.model):
+        save_adapter(policy.model, Path(directory))
+    else:
+        with _progress_only_on_a_terminal():
+            policy.model.save_pretrained(directory)
     policy.tokenizer.save_pretrained(directory)
 
 

@@ -80,13 +80,19 @@ def _cells(manifest: Mapping[str, Any], study: Material | None) -> list[Cell]:
 
 def _header(manifest: Mapping[str, Any], warning: str) -> str:
     fields: dict[str, Any] = {
-        "library_name": "transformers",
+        "library_name": "peft" if _lora(manifest) and _from_hub(manifest) else "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["spurious", "rlvr", "grpo", *(["placebo-reward"] if warning else [])],
     }
     if _from_hub(manifest):
         fields["base_model"] = manifest["spec"]["model"]
     return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---"
+
+
+def _lora(manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The adapter that the run trained, if it trained one."""
+    found: Mapping[str, Any] | None = manifest["spec"].get("policy", {}).get("lora")
+    return found
 
 
 def _from_hub(manifest: Mapping[str, Any]) -> bool:
@@ -138,6 +144,11 @@ def _facts(manifest: Mapping[str, Any], cells: Sequence[Cell], study: Material |
     labels = manifest.get("labels", {})
     kept = f" ({labels['kept']} of {labels['of']} problems have one)" if "kept" in labels else ""
     yield "label, what the reward is told", escape(in_words(spec["label"])) + kept
+    if lora := _lora(manifest):
+        yield (
+            "trained weights",
+            escape(f"a low-rank adapter of rank {lora['r']} on {', '.join(lora['target_modules'])}"),
+        )
     yield "task", escape(in_words(spec["task"]))
     yield "seed", str(spec["seed"])
     yield "steps", str(spec["steps"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from spurious.errors import CheckpointError
 from spurious.specs import RunSpec
+from spurious.store.adapter import adapter_base
 from spurious.store.files import file_digest
 
 FINGERPRINT_VERSION = 2
@@ -48,6 +49,8 @@ def fingerprint(spec: RunSpec, inputs: Mapping[str, str]) -> str:
 def model_digest(source: str, revision: str | None = None) -> str:
     """A digest of a model directory's weights, configuration and tokenizer; a hub id is named by its revision.
 
+    A directory that holds an adapter alone is named by its files and by the model they belong to.
+
     Raises:
         CheckpointError: the directory holds no model file.
     """
@@ -59,4 +62,6 @@ def model_digest(source: str, revision: str | None = None) -> str:
     )
     if not files:
         raise CheckpointError(f"{directory}: no model here (no .safetensors, no config.json)")
-    return digest({path.name: file_digest(path) for path in files})
+    base = adapter_base(source)
+    below = {"base": model_digest(base.model, base.revision)} if base else {}
+    return digest({**{path.name: file_digest(path) for path in files}, **below})

@@ -9,7 +9,7 @@ from spurious.engines.adapters.told import Told
 from spurious.errors import SpecError
 from spurious.policy.ask import Asker
 from spurious.policy.model import Policy
-from spurious.specs import BenchSpec, RunSpec, TrlSpec
+from spurious.specs import BenchSpec, PolicySpec, RunSpec, TrlSpec
 from spurious.types import Problem
 
 BENCH = "bench/"
@@ -115,6 +115,7 @@ def check_common(job: Job, trainer: str) -> None:
     only: tuple[tuple[str, Any, Any, str], ...] = (
         ("engine", spec.engine, "own", "is an engine itself"),
         ("trl", spec.trl, TrlSpec(), "reads no settings of TRL"),
+        ("policy", spec.policy, PolicySpec(), "is mapped with every weight trained and its own recomputation"),
         ("revision", spec.revision, None, "takes no revision of a hub id: download it and name the directory"),
         ("grpo.surrogate", grpo.surrogate, "ratio", "has the clipped ratio only"),
         ("grpo.optimizer", grpo.optimizer, "adamw", "is mapped with AdamW only"),

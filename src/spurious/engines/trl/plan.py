@@ -138,7 +138,7 @@ def arguments(spec: RunSpec, passes: Passes, updates: int, *, cuda: bool) -> dic
         "max_grad_norm": absent if grpo.max_grad_norm is None else grpo.max_grad_norm,
         "learning_rate": grpo.lr,
         "disable_dropout": True,
-        "activation_checkpointing": spec.trl.gradient_checkpointing,
+        "activation_checkpointing": spec.policy.gradient_checkpointing,
         "ddp_find_unused_parameters": False,
         "bf16": spec.dtype == "bfloat16",
         "use_cpu": not cuda,
@@ -170,13 +170,12 @@ def _vllm(settings: Mapping[str, Any]) -> dict[str, Any]:
 def operators(spec: RunSpec, processes: int, passes: Passes) -> list[str]:
     """The effective operators of a run on TRL, for the manifest."""
     rows = f"{passes.rows} completions a pass, {passes.each_update} passes an update and process"
-    lora = f"LoRA: {dict(spec.trl.lora)}" if spec.trl.lora is not None else "every weight is trained"
     return [
-        *effective_operators(spec.grpo, every_row=True),
+        *effective_operators(spec.grpo, spec.policy, every_row=True),
         f"engine: TRL {installed_trl()} GRPOTrainer, loss_type {_LOSS[spec.grpo.length_norm]}; advantages, rows of an "
         "update, optimizer and learning rate are ours",
         f"processes: {processes}, whole groups in each; {rows}",
         {"own": "sampler: own, keyed draws", "vllm": "sampler: vLLM, whose draws are its own"}[spec.trl.sampler],
         "no importance-sampling correction, no mask of truncated completions, no dropout, no router loss",
-        lora,
+        *(["every weight is trained"] if spec.policy.lora is None else []),
     ]

@@ -18,7 +18,6 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from spurious.engines.trl.lora import lora_config, restore_adapter, save_merged
 from spurious.engines.trl.plan import Passes, arguments, check, check_entropy, operators, passes
 from spurious.engines.trl.processes import Processes, SharedSampler
 from spurious.engines.trl.trainer import RunTrainer
@@ -30,6 +29,7 @@ from spurious.grpo.learner import computing, kl_to, moved, restore_optimizer, sa
 from spurious.grpo.trainer import assign_credit, note, rollout_frame, saves_every, score, shared_tables
 from spurious.policy import TorchSampler, prepare_process
 from spurious.policy.ask import Asker, asker
+from spurious.policy.lora import base_of, lora_config, restore_adapter
 from spurious.policy.model import Policy, frozen_copy, load, save
 from spurious.progress import Progress, quiet
 from spurious.specs import RunSpec
@@ -106,8 +106,9 @@ class _Loop:
         self.progress = progress if processes.main else quiet
         self.policy = initial
         self.benches: list[Bench] = [open_bench(bench, task, initial) for bench, task in arm.benches]
-        keeps_start = arm.spec.measure_kl and processes.main
-        self.start = frozen_copy(initial) if keeps_start else None
+        self.keeps_start = arm.spec.measure_kl and processes.main
+        copied = self.keeps_start and arm.spec.policy.lora is None
+        self.start = frozen_copy(initial) if copied else None
         self.watch = Stopwatch()
         self.batch: tuple[Sequence[Scored], Tensor] | None = None
         self.before: list[Tensor] = []
@@ -117,7 +118,9 @@ class _Loop:
     def go(self, cut: Passes, path: Path, start: int, checkpoint: Path | None) -> None:
         """Take the steps that are owed, and the evaluations around them."""
         spec = self.spec
-        lora = lora_config(spec.trl.lora) if spec.trl.lora is not None else None
+        lora = None
+        if spec.policy.lora is not None:
+            lora = lora_config(spec.policy.lora, base_of(self.policy.model, spec.model, spec.revision))
         if checkpoint is not None and lora is None:
             self.policy.model.load_state_dict(load(str(checkpoint)).model.state_dict())
         owed = (spec.steps - start) * spec.grpo.updates_per_rollout
@@ -140,7 +143,8 @@ class _Loop:
         if lora is not None:
             self.policy = replace(self.policy, model=adapted.get_base_model())
             if checkpoint is not None:
-                restore_adapter(adapted, checkpoint)
+                restore_adapter(self.policy.model, checkpoint)
+            self.start = self.policy if self.keeps_start else None
         own = SharedSampler(TorchSampler(self.policy, max_rows=spec.sampling_rows), self.processes)
         vllm = spec.trl.sampler == "vllm"
         self.evaluates = own
@@ -203,10 +207,7 @@ class _Loop:
                 self.run.write_eval(step, slug, rows)
 
     def _save(self, directory: Path, *, step: int) -> None:
-        if self.spec.trl.lora is None:
-            save(self.policy, directory)
-        else:
-            save_merged(self.trainer.model, self.policy, directory)
+        save(self.policy, directory)
         save_optimizer(self.trainer.optimizer, directory, step)
 
     def _restore(self, optimizer: torch.optim.Optimizer, *, checkpoint: Path) -> None:
