@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from spurious.terminal import visible
+
 Progress = Callable[[str, int, int, str], None]
 """`progress(stage, done, total, note)`: called whenever a piece of a stage is finished."""
 
@@ -23,17 +25,18 @@ def on_terminal() -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     tasks: dict[str, TaskID] = {}
     with Bars(*columns, console=Console(stderr=True)) as bars:
 
         def draw(stage: str, done: int, total: int, note: str = "") -> None:
+            stage, note = visible(stage), visible(note)
             if stage not in tasks:
                 # What an earlier attempt did took no time in this one: the pace must not count it.
                 tasks[stage] = bars.add_task(stage, total=total, completed=done, note=note)

@@ -6,7 +6,8 @@ import pickle
 import polars as pl
 import pytest
 
-from spurious.engines import files, read, record
+from spurious import untrusted
+from spurious.engines import read, record
 from spurious.errors import DataError, InputError
 
 GOOD = {"prompt": "2+2", "text": "\\boxed{4}", "answer": "4"}
@@ -61,12 +62,12 @@ def test_limits_are_kept_and_named(tmp_path, monkeypatch):
         with pytest.raises(DataError, match=r"rows\.jsonl, row 2, column 'text': 200 characters; at most 100"):
             read(path)
     with monkeypatch.context() as patch:
-        patch.setattr(files, "MAX_ROWS", 2)
+        patch.setattr(untrusted, "MAX_ROWS", 2)
         with pytest.raises(DataError, match=r"rows\.jsonl: more than 2 rows"):
             read(path)
         with pytest.raises(DataError, match=r"rows\.parquet: 3 rows; at most 2"):
             read(table)
-    monkeypatch.setattr(files, "MAX_BYTES", 100)
+    monkeypatch.setattr(untrusted, "MAX_BYTES", 100)
     with pytest.raises(DataError, match=r"rows\.jsonl: \d+ bytes; at most 100"):
         read(path)
 

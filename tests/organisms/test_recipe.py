@@ -173,3 +173,9 @@ def test_what_is_no_recipe_is_refused(tmp_path):
         path.write_text(content, encoding="utf-8")
         with pytest.raises(SpecError, match=rf"broken\.yaml: .*{message}"):
             load_recipe(path)
+
+
+@pytest.mark.parametrize("name", ["../out", "/tmp/out", "..", ".hidden", "a/b", "a\\b", "", "a\x1b[2J", "n" * 81])
+def test_a_name_is_no_path(fields, written, name):
+    with pytest.raises(SpecError, match="name"):
+        load_recipe(str(written({**fields, "name": name})))

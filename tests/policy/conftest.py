@@ -1,8 +1,11 @@
-"""Checkpoints of tiny random models, and the policies loaded from them."""
+"""Checkpoints of tiny random models, the policies loaded from them, and a server."""
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_server import Fake
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from spurious.policy import model as policies
@@ -30,3 +33,17 @@ def policy(request: pytest.FixtureRequest, checkpoints: dict[str, Path]) -> Poli
 def qwen(checkpoints: dict[str, Path]) -> Policy:
     """One family, where the property does not depend on it."""
     return policies.load(str(checkpoints["qwen2"]), device="cpu")
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    """A running server."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    running = Fake()
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield running
+    running.shutdown()
+    thread.join()
+    running.server_close()

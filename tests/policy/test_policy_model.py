@@ -12,6 +12,7 @@ from transformers import BertConfig, BertForMaskedLM, T5Config, T5ForConditional
 
 from spurious.errors import CheckpointError, InputError
 from spurious.policy import model as policies
+from spurious.policy.body import configuration
 from spurious.policy.model import Policy
 
 
@@ -60,13 +61,61 @@ def test_pickled_weights_are_refused(copy_of: Path) -> None:
         policies.load(str(copy_of))
 
 
+@pytest.mark.parametrize("name", ["model.pt", "model.pth", "model.ckpt"])
+def test_pickles_of_any_name_are_refused(copy_of: Path, name: str) -> None:
+    (copy_of / "model.safetensors").rename(copy_of / name)
+    with pytest.raises(CheckpointError, match=rf"{name} is pickled"):
+        policies.load(str(copy_of))
+
+
+CODE = "open({path!r}, 'w').close()\nclass Config: pass\nclass Model: pass\n"
+
+
+def _with_code(directory: Path, model_type: str | None) -> Path:
+    """A checkpoint that brings code of its own, which leaves a mark where it runs."""
+    mark = directory / "ran"
+    for name in ("configuration_own.py", "modeling_own.py", "tokenization_own.py"):
+        (directory / name).write_text(CODE.format(path=str(mark)))
+    config = json.loads((directory / "config.json").read_text())
+    own = {"AutoConfig": "configuration_own.Config", "AutoModelForCausalLM": "modeling_own.Model"}
+    (directory / "config.json").write_text(
+        json.dumps(config | {"auto_map": own} | ({"model_type": model_type} if model_type else {}))
+    )
+    settings = json.loads((directory / "tokenizer_config.json").read_text())
+    own = {"AutoTokenizer": ["tokenization_own.Config", None]}
+    (directory / "tokenizer_config.json").write_text(json.dumps(settings | {"auto_map": own}))
+    return mark
+
+
+def test_code_beside_a_known_model_is_not_run(copy_of: Path) -> None:
+    mark = _with_code(copy_of, None)
+    policies.load(str(copy_of))
+    policies.load_tokenizer(str(copy_of))
+    assert not mark.exists()
+
+
+def test_a_model_that_needs_code_of_its_own_is_refused(copy_of: Path) -> None:
+    mark = _with_code(copy_of, "own")
+    with pytest.raises(CheckpointError, match="needs code of its own"):
+        policies.load(str(copy_of))
+    with pytest.raises(CheckpointError, match=r"config\.json cannot be read"):
+        configuration(str(copy_of))
+    assert not mark.exists()
+
+
+def test_a_configuration_as_deep_as_a_well_is_refused(copy_of: Path) -> None:
+    (copy_of / "config.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        policies.load(str(copy_of))
+
+
 def test_missing_tokenizer(copy_of: Path) -> None:
     (copy_of / "tokenizer.json").unlink()
     with pytest.raises(CheckpointError, match=r"no tokenizer .*tokenizer\.json"):
         policies.load(str(copy_of))
 
 
-@pytest.mark.parametrize("content", ["{", None])
+@pytest.mark.parametrize("content", ["{", None, "[]", "5", '{"model_type": "\\u001b[2J"}', '{"model_type": 5}'])
 def test_broken_or_missing_config(copy_of: Path, content: str | None) -> None:
     (copy_of / "config.json").unlink()
     if content is not None:

@@ -1,124 +1,28 @@
-import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from fake_server import (
+    FAILURES,
+    PROMPTS,
+    SAMPLING,
+    Answer,
+    Fake,
+    Handler,
+    answers,
+    client,
+    expected,
+    fine,
+    hangs,
+    texts,
+    truncates,
+)
 
 from spurious.errors import InputError, ServerError
-from spurious.keys import key
+from spurious.policy import server
 from spurious.policy.server import ServerSampler
 from spurious.specs import SamplingSpec
-from spurious.types import Group, Problem, Prompt
-
-SAMPLING = SamplingSpec(max_tokens=8)
-PROMPTS = [Prompt(Problem(f"p{i}", "q", "a", "test"), f"prompt {i}", ()) for i in range(4)]
-Answer = Callable[["Handler", dict[str, Any]], None]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: "Fake"
-
-    def log_message(self, *args: object) -> None:
-        """Quiet."""
-
-    def do_GET(self) -> None:
-        self.reply({"data": [{"id": name} for name in self.server.models]})
-
-    def do_POST(self) -> None:
-        payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.lock:
-            self.server.requests.append(payload | {"path": self.path, "auth": self.headers.get("Authorization")})
-            self.server.busy += 1
-            self.server.busiest = max(self.server.busiest, self.server.busy)
-        try:
-            self.server.answer(self, payload)
-        finally:
-            with self.server.lock:
-                self.server.busy -= 1
-
-    def reply(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-
-class Fake(ThreadingHTTPServer):
-    """A server whose answers the test decides."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
-        self.lock = threading.Lock()
-        self.requests: list[dict[str, Any]] = []
-        self.busy = self.busiest = 0
-        self.models = ["tiny"]
-        self.answer: Answer = fine
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no error here."""
-
-    def fails_first(self, times: int, failure: Answer) -> None:
-        """Fail the first so many requests of every (prompt, seed), then answer."""
-        seen: dict[tuple[str, int], int] = {}
-
-        def answer(handler: Handler, payload: dict[str, Any]) -> None:
-            asked = (payload["prompt"], payload["seed"])
-            with self.lock:
-                seen[asked] = seen.get(asked, 0) + 1
-            (failure if seen[asked] <= times else fine)(handler, payload)
-
-        self.answer = answer
-
-
-def choice(text: str, **more: Any) -> dict[str, Any]:
-    return {"text": text, "finish_reason": "stop"} | more
-
-
-def fine(handler: Handler, payload: dict[str, Any]) -> None:
-    handler.reply({"choices": [choice(f"{payload['prompt']} seed {payload['seed']}")]})
-
-
-def answers(**one: Any) -> Answer:
-    return lambda handler, payload: handler.reply({"choices": [{"finish_reason": "stop"} | one]})
-
-
-@pytest.fixture
-def fake() -> Iterator[Fake]:
-    server = Fake()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-
-def client(fake: Fake, **changes: Any) -> ServerSampler:
-    settings: dict[str, Any] = {"model": "tiny", "timeout": 5.0, "retries": 3, "first_wait": 0.001}
-    return ServerSampler(f"http://127.0.0.1:{fake.server_address[1]}", **(settings | changes))
-
-
-def texts(groups: list[Group]) -> list[list[str]]:
-    return [list(group.texts) for group in groups]
-
-
-def expected(n: int) -> list[list[str]]:
-    return [[f"{p.text} seed {key('scope', p.problem.id, 0, i) % 2**31}" for i in range(n)] for p in PROMPTS]
+from spurious.types import Group
 
 
 def test_one_request_a_sample_each_with_its_keyed_seed(fake: Fake) -> None:
@@ -200,43 +104,9 @@ def test_a_named_stop_string_is_told_from_the_end(fake: Fake, field: str) -> Non
     assert client(fake).sample(PROMPTS[:1], 1, sampling, ("s",))[0].completions[0].stop == "stop"
 
 
-def closes(handler: Handler, payload: dict[str, Any]) -> None:
-    handler.close_connection = True
-
-
-def truncates(handler: Handler, payload: dict[str, Any]) -> None:
-    handler.reply(b'{"choices": [{"text": "half a')
-
-
-def breaks_off(handler: Handler, payload: dict[str, Any]) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    handler.wfile.write(b'{"choices": [')
-    handler.close_connection = True
-
-
-def hangs(handler: Handler, payload: dict[str, Any]) -> None:
-    time.sleep(0.4)
-
-
-FAILURES = {
-    "429": lambda handler, payload: handler.reply({"error": "slow down"}, 429),
-    "500": lambda handler, payload: handler.reply(b"oops", 500),
-    "503 with a wait": lambda handler, payload: handler.reply(b"", 503, {"Retry-After": "0"}),
-    "closed": closes,
-    "truncated JSON": truncates,
-    "broken off": breaks_off,
-    "no choices": lambda handler, payload: handler.reply({"choices": []}),
-    "two choices": lambda handler, payload: handler.reply({"choices": [choice("a"), choice("b")]}),
-    "no list": lambda handler, payload: handler.reply(["what"]),
-    "no text": answers(text=None),
-    "no finish reason": answers(text="x", finish_reason=None),
-}
-
-
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
-def test_a_passing_failure_costs_only_time(fake: Fake, failure: Answer) -> None:
+def test_a_passing_failure_costs_only_time(fake: Fake, failure: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LONGEST_WAIT", 0.01)
     fake.fails_first(2, failure)
     assert texts(client(fake).sample(PROMPTS, 2, SAMPLING, ("scope",))) == expected(2)
     assert len(fake.requests) == 24

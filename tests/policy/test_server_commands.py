@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
-from test_server import FAILURES, Fake, Handler, fine, no_proxy  # noqa: F401
+from fake_server import FAILURES, Fake, Handler, fine
 
 from spurious.cli import main
 from spurious.keys import key, uniforms
@@ -28,7 +28,9 @@ SIZE, K = 12, 3
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits that a test can afford."""
+    """Waits that a test can afford, and no proxy between."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert ServerSampler.__init__.__kwdefaults__ is not None
     monkeypatch.setitem(ServerSampler.__init__.__kwdefaults__, "first_wait", 0.01)
 

@@ -171,3 +171,26 @@ def test_an_attempt_says_how_it_ended(tmp_path, work, status):
     with pytest.raises((RuntimeError, ZeroDivisionError)), Run(tmp_path / "r", identity()):
         work()
     assert json.loads((tmp_path / "r" / "manifest.json").read_text())["attempts"][-1]["status"] == status
+
+
+@pytest.mark.parametrize("place", ["metrics.jsonl", "rollouts/000000.parquet", "checkpoints/000002", "evals"])
+def test_a_link_in_a_run_directory_is_refused(tmp_path, place):
+    with Run(tmp_path / "r", identity()) as run:
+        do_step(run, 0)
+        run.write_eval(0, "chain", table(0))
+        run.write_checkpoint(2, state("two"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    linked = tmp_path / "r" / place
+    linked.rename(tmp_path / "old")
+    linked.symlink_to(elsewhere)
+    with pytest.raises(StoreError, match=f"{place}: a symbolic link"):
+        Run(tmp_path / "r", identity())
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "\x00"])
+def test_a_manifest_that_is_none_is_damaged(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(StoreError, match=r"manifest\.json: damaged"):
+        spurious.load(tmp_path).runs  # noqa: B018

@@ -6,6 +6,7 @@ is wrong; 1 anything else; 130 interrupted.
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from spurious import __version__
 from spurious.errors import InputError, SpuriousError
+from spurious.terminal import say
 
 app = App(
     name="spurious",
@@ -70,6 +72,9 @@ def _status(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         _say("interrupted; the same command goes on where this one stopped")
         return 130
+    except Exception:
+        say(traceback.format_exc(), file=sys.stderr, end="")
+        return 1
     return 0
 
 
@@ -85,7 +90,7 @@ def describe(error: InputError | ValidationError) -> str:
 
 
 def _say(message: str) -> None:
-    print(f"spurious: {message}", file=sys.stderr)
+    say(f"spurious: {message}", file=sys.stderr)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

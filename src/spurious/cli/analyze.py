@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from spurious.cli.words import columns, percent
+from spurious.terminal import say
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,10 +66,10 @@ def analyze(
         document: dict[str, Any] = {"sources": [_document(source, tables) for source, tables in results]}
         if studies:
             document["studies"] = [_study_document(path, found) for path, found in studies.items()]
-        print(json.dumps(document, indent=2))
+        say(json.dumps(document, indent=2))
     else:
         pages = [_study_page(path, found) for path, found in studies.items()]
-        print("\n\n".join([*pages, *(_page(source, tables) for source, tables in results)]))
+        say("\n\n".join([*pages, *(_page(source, tables) for source, tables in results)]))
 
 
 def _study(path: Path) -> "dict[str, Analysis]":

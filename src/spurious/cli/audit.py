@@ -11,6 +11,7 @@ from spurious.cli.study import check_complete, run_owed
 from spurious.cli.words import Arguments, columns, named, percent, plain
 from spurious.errors import SpecError
 from spurious.specs import BenchSpec, GrpoSpec, RewardSpec, SamplingSpec, TaskSpec
+from spurious.terminal import say
 
 if TYPE_CHECKING:
     from spurious.study.audit import Conclusion
@@ -84,10 +85,10 @@ def audit(
     looks = look_at(seeds) if stop_when_decided else ()
     conclusion = _run(spec, prompting(spec, prompts), looks, out, data, jobs)
     if json_:
-        print(json.dumps(conclusion.document(), indent=2))
+        say(json.dumps(conclusion.document(), indent=2))
     else:
-        print(_text(conclusion))
-    print(out / "studies" / spec.name, file=sys.stderr)
+        say(_text(conclusion))
+    say(out / "studies" / spec.name, file=sys.stderr)
 
 
 def _run(

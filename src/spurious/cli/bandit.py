@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from spurious.cli.words import columns, percent
+from spurious.terminal import say
 
 if TYPE_CHECKING:
     from spurious.analysis.bandit import Settings, Simulation
@@ -94,9 +95,9 @@ def bandit(
     if out is not None:
         _write(simulations, out, format)
     if json_:
-        print(json.dumps(_document(base, each, simulations, enumerated), indent=2, allow_nan=False))
+        say(json.dumps(_document(base, each, simulations, enumerated), indent=2, allow_nan=False))
     else:
-        print(_page(base, each, simulations, enumerated))
+        say(_page(base, each, simulations, enumerated))
 
 
 def _enumerated(chosen: "dict[str, Settings]") -> "tuple[int, dict[str, Distribution]]":

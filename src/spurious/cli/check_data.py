@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from spurious.cli.words import Arguments, plain
 from spurious.specs import TaskSpec
+from spurious.terminal import say
 
 
 def check_data(
@@ -37,6 +38,6 @@ def check_data(
     if json_:
         counts = dict(Counter(finding.kind for finding in findings))
         document = {"rows": len(task.problems), "counts": counts, "findings": as_dicts(findings)}
-        print(json.dumps(document, indent=2))
+        say(json.dumps(document, indent=2))
     else:
-        print(as_table(findings))
+        say(as_table(findings))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spurious.cli.report import material
 from spurious.cli.study import check_complete, run_owed
+from spurious.terminal import say
 
 STUDY = "demo.yaml"
 
@@ -30,7 +31,7 @@ def demo(*, out: Path = Path("runs/demo"), profile: str | None = None, jobs: str
     found, home = material(folder(out, spec.name), out)
     write_text(home / "report.html", render(found))
     counted = answer(found)
-    print("\n".join([spec.question, headline(found, counted), *caveats(found, counted)]))
-    print(home / "report.html")
-    print(f"Runs are kept in {out}.", file=sys.stderr)
+    say("\n".join([spec.question, headline(found, counted), *caveats(found, counted)]))
+    say(home / "report.html")
+    say(f"Runs are kept in {out}.", file=sys.stderr)
     check_complete(outcome, out)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from spurious.cli.words import Arguments, benches
+from spurious.terminal import say
 
 if TYPE_CHECKING:
     from spurious.evaluate import Bench
@@ -92,9 +93,9 @@ def evaluate(
 
         write_json(out / "manifest.json", {**manifest, "benches": results})
     if json_:
-        print(json.dumps({**manifest, "benches": results}, indent=2))
+        say(json.dumps({**manifest, "benches": results}, indent=2))
     else:
-        print(score_table({name: result["scores"] for name, result in results.items()}))
+        say(score_table({name: result["scores"] for name, result in results.items()}))
 
 
 def _score(

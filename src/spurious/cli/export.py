@@ -8,6 +8,7 @@ import yaml
 from cyclopts import Parameter
 
 from spurious.errors import SpecError
+from spurious.terminal import say
 
 
 def export(
@@ -42,15 +43,15 @@ def export(
     fields = _fields(path)
     if "arms" not in fields:
         spec = RunSpec.model_validate(fields.get("spec", fields))
-        print(export_run(spec, out, to, data_dir=data, gpus=gpus, one_by_one=one_by_one))
+        say(export_run(spec, out, to, data_dir=data, gpus=gpus, one_by_one=one_by_one))
         return
     study = load_spec(path, profile)
     if unknown := [name for name in only if name not in study.arms]:
         raise SpecError(f"--only {unknown[0]}: there is no such arm; there are {', '.join(study.arms)}")
     written = export_study(study, out, to, store=store, data_dir=data, only=only, gpus=gpus, one_by_one=one_by_one)
     for title, folder in written:
-        print(folder)
-        print(title, file=sys.stderr)
+        say(folder)
+        say(title, file=sys.stderr)
 
 
 def _fields(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from spurious.cli.words import Arguments, plain
 from spurious.errors import SpecError
 from spurious.specs import BenchSpec, TaskSpec
+from spurious.terminal import say
 from spurious.types import Extraction
 
 
@@ -62,4 +63,4 @@ def label(
     with on_terminal() as progress:
         counted = vote(sampler, bench, out, model=name, extraction=extraction, seed=seed, progress=progress)
     report = asdict(counted)
-    print(json.dumps(report, indent=2) if json_ else "\n".join(f"{name}: {value}" for name, value in report.items()))
+    say(json.dumps(report, indent=2) if json_ else "\n".join(f"{name}: {value}" for name, value in report.items()))

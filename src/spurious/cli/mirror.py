@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from spurious.terminal import say
+
 
 def mirror(path: Path, *, to: str, out: Path, project: str = "spurious") -> None:
     """Show runs in TensorBoard, Weights & Biases (offline) or trackio; the run directories stay the record.
@@ -15,4 +17,4 @@ def mirror(path: Path, *, to: str, out: Path, project: str = "spurious") -> None
     from spurious.mirror import mirror as show
 
     for name in show(path, to, out, project):
-        print(name)
+        say(name)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from cyclopts import App
 
+from spurious.terminal import say
+
 organism = App(name="organism", help="Tiny models whose pretraining is known.")
 
 
@@ -19,4 +21,4 @@ def build(recipe: str, *, out: Path) -> None:
     from spurious.progress import on_terminal
 
     with on_terminal() as progress:
-        print(build_organism(recipe, out, progress=progress))
+        say(build_organism(recipe, out, progress=progress))

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from spurious.cli.words import Arguments, columns, percent, plain
 from spurious.specs import BenchSpec, TaskSpec
+from spurious.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,10 +111,10 @@ def prompts(
     with on_terminal() as progress:
         result = ask(policy, spec, task, asked.seed, templates=try_, progress=progress)
     if asked.json_:
-        print(asked.document(model, task, result))
+        say(asked.document(model, task, result))
         return
     changes = {shift.name: shift for shift in result.shifts if shift.metric == "accuracy"}
-    print(
+    say(
         columns(
             {"template": name + (" (default)" if name == result.default else "")}
             | {metric: shown(metric, one) for metric, one in levels.items()}
@@ -125,12 +126,12 @@ def prompts(
         )
     )
     best = result.best
-    print(f"\nBest without training, chosen on {best.chosen_on} problems: {best.template}.")
-    print(f"On the other {best.accuracy.n}: accuracy {shown('accuracy', best.accuracy)} %,", end=" ")
-    print(f"change {shown('accuracy', best.change.difference)} against {result.default}.")
-    print(f"Chosen on all problems it would be {best.uncorrected[0]}, {percent(best.uncorrected[1])} %.")
+    say(f"\nBest without training, chosen on {best.chosen_on} problems: {best.template}.")
+    say(f"On the other {best.accuracy.n}: accuracy {shown('accuracy', best.accuracy)} %,", end=" ")
+    say(f"change {shown('accuracy', best.change.difference)} against {result.default}.")
+    say(f"Chosen on all problems it would be {best.uncorrected[0]}, {percent(best.uncorrected[1])} %.")
     for name, reason in result.refused.items():
-        print(f"Not asked: {name}: {reason}")
+        say(f"Not asked: {name}: {reason}")
 
 
 @probe.command
@@ -156,9 +157,9 @@ def prefix(
     with on_terminal() as progress:
         result = ask(policy, spec, task, asked.seed, prefixes=prefix or (PYTHON_PREFIX,), progress=progress)
     if asked.json_:
-        print(asked.document(model, task, result))
+        say(asked.document(model, task, result))
     else:
-        print(shift_table("prefix", result.shifts))
+        say(shift_table("prefix", result.shifts))
 
 
 @probe.command
@@ -176,14 +177,14 @@ def perturb(model: str, *, asked: Asked, samples: Samples = Samples()) -> None:
     with on_terminal() as progress:
         result = ask(policy, spec, task, asked.seed, progress=progress)
     if asked.json_:
-        print(asked.document(model, task, result))
+        say(asked.document(model, task, result))
         return
-    print(shift_table("made", result.shifts))
-    print("\n" + example(*result.example))
+    say(shift_table("made", result.shifts))
+    say("\n" + example(*result.example))
     if result.left_out:
-        print(f"{len(result.left_out)} problems have no number to change and are left out.")
+        say(f"{len(result.left_out)} problems have no number to change and are left out.")
     if not result.golds_recomputed:
-        print("The new answers are unknown, so accuracy is not compared.")
+        say("The new answers are unknown, so accuracy is not compared.")
 
 
 @probe.command
@@ -205,14 +206,14 @@ def renarrate(model: str, *, asked: Asked, samples: Samples = Samples(), pairs: 
     with on_terminal() as progress:
         result = ask(policy, spec, task, asked.seed, pairs=reworded, progress=progress)
     if asked.json_:
-        print(asked.document(model, task, result))
+        say(asked.document(model, task, result))
         return
-    print(shift_table("wording", result.shifts))
-    print()
+    say(shift_table("wording", result.shifts))
+    say("")
     for name, (before, after) in result.examples.items():
-        print(f"{name}: {example(before, after)}")
+        say(f"{name}: {example(before, after)}")
     if result.left_out:
-        print(f"{result.left_out} problems have no other words and are left out.")
+        say(f"{result.left_out} problems have no other words and are left out.")
 
 
 @probe.command
@@ -255,9 +256,9 @@ def contamination(
     with on_terminal() as progress:
         result = ask(policy, suspected, others, asked.seed, settings, reference=other, progress=progress)
     if asked.json_:
-        print(asked.document(model, task, result))
+        say(asked.document(model, task, result))
         return
-    print(
+    say(
         columns(
             {"measure": one.name, "suspected": shown(one.name, one.suspected)}
             | (
@@ -272,7 +273,7 @@ def contamination(
             for one in result.measures
         )
     )
-    print(
+    say(
         f"\n{result.n_suspected} suspected and {result.n_clean} clean problems; shares in %, log-probabilities in nats."
     )
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from spurious.errors import SpecError
+from spurious.terminal import say
 
 
 def push(
@@ -48,9 +49,9 @@ def push(
     with _openable(found) as checkpoint:
         if out is not None:
             for path in hub.write(checkpoint, text, out):
-                print(path)
+                say(path)
         else:
-            print(hub.push(checkpoint, text, name, private=private, message=f"Run {run.resolve().name}"))
+            say(hub.push(checkpoint, text, name, private=private, message=f"Run {run.resolve().name}"))
 
 
 @contextmanager

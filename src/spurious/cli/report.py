@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from spurious.errors import StoreError
+from spurious.terminal import say
 
 if TYPE_CHECKING:
     from spurious.report import Material
@@ -32,13 +33,13 @@ def report(
     shown, home = material(path, store)
     if figures is not None:
         for written in export(all_figures(shown, answer(shown)), figures, format):
-            print(written)
+            say(written)
         return
     from spurious.store.files import write_text
 
     target = out or home / "report.html"
     write_text(target, render(shown))
-    print(target)
+    say(target)
 
 
 def material(path: Path, store: Path) -> "tuple[Material, Path]":

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spurious.cli.words import columns
+from spurious.terminal import say
 
 if TYPE_CHECKING:
     from spurious.study.scale import Scale
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
 def show(scales: "Sequence[Scale]", *, as_json: bool) -> None:
     """Print the account of every model, as a table or as one JSON document."""
     if as_json:
-        print(json.dumps([one.document() for one in scales], indent=2))
+        say(json.dumps([one.document() for one in scales], indent=2))
     else:
-        print("\n\n".join(_text(one) for one in scales))
+        say("\n\n".join(_text(one) for one in scales))
 
 
 def _text(one: "Scale") -> str:

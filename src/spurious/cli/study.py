@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from spurious.cli.words import Arguments, columns, plain
 from spurious.errors import SpecError, SpuriousError
+from spurious.terminal import say
 
 if TYPE_CHECKING:
     from spurious.study.cells import Cell
@@ -59,12 +60,12 @@ def plan(
     plans = plan_studies([load_spec(file, profile) for file in files], store, data)
     shared = shared_runs(plans)
     if json_:
-        print(json.dumps({"studies": [_plan_document(one) for one in plans], "shared": shared}, indent=2))
+        say(json.dumps({"studies": [_plan_document(one) for one in plans], "shared": shared}, indent=2))
         return
     for one in plans:
-        print(_plan_text(one) + "\n")
+        say(_plan_text(one) + "\n")
     if len(plans) > 1:
-        print(f"Runs that several of these studies need, and that are made once: {shared}")
+        say(f"Runs that several of these studies need, and that are made once: {shared}")
 
 
 @study.command
@@ -109,8 +110,8 @@ def run(
     with placed(on, folder(store, spec.name), cpus, gpus, address, plain(slurm)) as place:
         outcome = run_owed(spec, store, data=data, jobs=jobs, only=only, place=place)
     done = open_study(folder(store, spec.name))
-    print(_grid(done.cells))
-    print(f"{folder(store, spec.name)}", file=sys.stderr)
+    say(_grid(done.cells))
+    say(f"{folder(store, spec.name)}", file=sys.stderr)
     check_complete(outcome, store)
 
 
@@ -139,12 +140,12 @@ def status(
         name, cells, first = planned.study.name, planned.cells, planned.first
     if json_:
         rows = [_cell_document(cell) for cell in cells]
-        print(json.dumps({"study": name, "states": _states(cells), "first": _first(first), "cells": rows}, indent=2))
+        say(json.dumps({"study": name, "states": _states(cells), "first": _first(first), "cells": rows}, indent=2))
         return
-    print("\n".join([_grid(cells), *_first_text(first)]))
+    say("\n".join([_grid(cells), *_first_text(first)]))
     for cell in cells:
         if cell.state == "failed":
-            print(f"{cell.title}: {cell.error}" + (f"\n  log: {cell.log}" if cell.log else ""))
+            say(f"{cell.title}: {cell.error}" + (f"\n  log: {cell.log}" if cell.log else ""))
 
 
 @study.command
@@ -170,12 +171,11 @@ def results(
     from spurious.study.results import write_results
 
     written = write_results(path, store, out, profile=profile, data_dir=data)
-    for made in (written.summary, *written.files):
-        print(made)
+    say("\n".join(map(str, (written.summary, *written.files))))
     if written.not_drawn:
-        print(f"no figures: {written.not_drawn}", file=sys.stderr)
+        say(f"no figures: {written.not_drawn}", file=sys.stderr)
     if written.missing:
-        print("\n".join(("missing:", *written.missing)), file=sys.stderr)
+        say("\n".join(("missing:", *written.missing)), file=sys.stderr)
 
 
 @study.command
@@ -193,7 +193,7 @@ def pages(*paths: Path, results: Path = RESULTS) -> None:
     demands = load_demands(results / "demands.yaml")
     for path in paths:
         write_text(path, filled(path, results, demands))
-        print(path)
+        say(path)
 
 
 def run_owed(
@@ -311,7 +311,7 @@ def _in_folder(folder: Path, profile: str | None) -> list[Path]:
     if left_out == files:
         raise SpecError(f"{folder}: profiles: no study of this folder has a profile {profile!r}")
     if left_out:
-        print(f"no profile {profile}, left out: {', '.join(file.stem for file in left_out)}", file=sys.stderr)
+        say(f"no profile {profile}, left out: {', '.join(file.stem for file in left_out)}", file=sys.stderr)
     return [file for file in files if file not in left_out]
 
 

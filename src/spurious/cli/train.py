@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from spurious.cli.words import Arguments, benches, named, plain
 from spurious.specs import GrpoSpec, LabelSpec, PolicySpec, RewardSpec, RunSpec, SamplingSpec, TaskSpec, TrlSpec
+from spurious.terminal import say
 
 
 def train(
@@ -106,7 +107,7 @@ def train(
     if int(os.environ.get("RANK", "0")):
         return  # the first of several processes says it
     if json_:
-        print(json.dumps({"directory": str(directory), "evals": scores_by_step(directory)}, indent=2))
+        say(json.dumps({"directory": str(directory), "evals": scores_by_step(directory)}, indent=2))
     else:
-        print(directory)
-        print(gains(scores_by_step(directory)))
+        say(directory)
+        say(gains(scores_by_step(directory)))

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from spurious.cli.analyze import Format, facts
 from spurious.cli.words import columns as text_table
 from spurious.cli.words import percent
+from spurious.terminal import say
 
 if TYPE_CHECKING:
     from spurious.analysis import Comparison, Family, Outcomes
@@ -64,13 +65,13 @@ def verdict(
         numbers = asdict(conclusion)
         word = numbers.pop("word")
         files = {word: [facts(source) for source in arm.sources] for word, arm in arms.items()}
-        print(
+        say(
             json.dumps(
                 {"verdict": word, **numbers, "outcome": "accuracy", "statistics": asdict(family), **files}, indent=2
             )
         )
     else:
-        print("\n".join([*conclusion.sentences, "", _table(family)]))
+        say("\n".join([*conclusion.sentences, "", _table(family)]))
 
 
 def _outcomes(treatment: "Arm", placebo: "Arm") -> "dict[str, tuple[Outcomes, Outcomes]]":

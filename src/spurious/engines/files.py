@@ -7,13 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from spurious import untrusted
 from spurious.errors import DataError
 from spurious.tasks.files import SUFFIXES, read_rows
-
-MAX_BYTES = 2 * 1024**3
-"""The largest file that is opened, in bytes as stored."""
-MAX_ROWS = 2_000_000
-"""The most rows that one file may hold."""
 
 Row = tuple[int, Mapping[str, Any]]
 """A row and its number in the file, from 1."""
@@ -61,13 +57,13 @@ def checked_rows(path: Path) -> list[Row]:
     """The rows of a JSON, JSONL or parquet file.
 
     Raises:
-        DataError: the file is of another kind, empty, broken, or larger than `MAX_BYTES` or `MAX_ROWS`.
+        DataError: the file is of another kind, empty, broken, or larger than the limits of `spurious.untrusted`.
     """
     check_size(path)
     rows = []
     for number, row in read_rows(path):
-        if number > MAX_ROWS:
-            raise DataError(f"{path}: more than {MAX_ROWS:,} rows; split the file")
+        if number > untrusted.MAX_ROWS:
+            raise DataError(f"{path}: more than {untrusted.MAX_ROWS:,} rows; split the file")
         rows.append((number, row))
     if not rows:
         raise DataError(f"{path}: no rows")
@@ -82,13 +78,7 @@ def check_size(path: Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise DataError(f"{path}: rollouts are read from {', '.join(SUFFIXES)} files")
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise DataError(f"{path}: {size:,} bytes; at most {MAX_BYTES:,} are read")
     if path.suffix == ".parquet":
-        try:
-            height = pl.scan_parquet(path).select(pl.len()).collect().item()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(f"{path}: not readable as parquet: {error}") from error
-        if height > MAX_ROWS:
-            raise DataError(f"{path}: {height:,} rows; at most {MAX_ROWS:,} are read")
+        untrusted.check_parquet(path)
+    else:
+        untrusted.check_bytes(path)

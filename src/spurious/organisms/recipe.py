@@ -107,7 +107,8 @@ class Contamination(Leak):
 class Recipe(Spec):
     """Everything that decides an organism's weights."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=80)]
+    """Also the name of its directory in a store."""
     domain: DomainName = _later("chain")
     """The task that it is raised on."""
     architecture: Architecture = Architecture()

@@ -53,8 +53,8 @@ def configuration(source: str) -> Any:
         return configuration(base.model)
     if Path(source).is_dir():
         try:
-            return AutoConfig.from_pretrained(source, local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
+            return AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError, KeyError, RecursionError) as error:
             raise CheckpointError(f"{source}: config.json cannot be read: {str(error).splitlines()[0]}") from error
     known = known_model(source)
     if known is None:

@@ -1,10 +1,11 @@
 """A policy: weights and tokenizer of any Hugging Face causal language model, loaded, saved and spoken to.
 
-Only safetensors are read, so a checkpoint cannot run code; remote model code runs only when asked for.
+Only safetensors are read and no code that comes with a checkpoint is run, so a model directory is data.
 """
 
 import copy
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,7 +65,6 @@ def load(
     revision: str | None = None,
     dtype: str = "float32",
     device: str | None = None,
-    trust_remote_code: bool = False,
 ) -> Policy:
     """Load a causal language model and its tokenizer from a directory or a hub id.
 
@@ -75,11 +75,10 @@ def load(
         revision: A commit, tag or branch of the hub.
         dtype: `float32` or `bfloat16`.
         device: A torch device; null takes CUDA where there is one.
-        trust_remote_code: Run model code that comes with the checkpoint.
 
     Raises:
-        CheckpointError: The directory is missing or incomplete, a weights file is broken or pickled, or the model is
-            not a causal language model. The message names the path and the file.
+        CheckpointError: The directory is missing or incomplete, a weights file is broken or pickled, the model needs
+            code of its own, or is not a causal language model. The message names the path and the file.
     """
     if dtype not in _DTYPES:
         raise CheckpointError(f"dtype {dtype!r}: one of {', '.join(_DTYPES)}")
@@ -96,7 +95,7 @@ def load(
     elif source.startswith((".", "/", "~")) or source.count("/") > 1 or Path(source).exists():
         raise CheckpointError(f"{source}: no such model directory")
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    shared = {"revision": revision, "trust_remote_code": trust_remote_code}
+    shared = {"revision": revision, "trust_remote_code": False}
     tokenizer = _or_checkpoint_error(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(source, **shared))
     model, report = _or_checkpoint_error(
         source,
@@ -120,7 +119,7 @@ def load(
     return Policy(model, tokenizer, target, _DTYPES[dtype], source)
 
 
-def load_tokenizer(source: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Policy:
+def load_tokenizer(source: str, *, revision: str | None = None) -> Policy:
     """A policy without weights: enough to put problems into words and ids.
 
     Raises:
@@ -129,7 +128,7 @@ def load_tokenizer(source: str, *, revision: str | None = None, trust_remote_cod
     tokenizer = _or_checkpoint_error(
         source,
         "tokenizer",
-        lambda: AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=trust_remote_code),
+        lambda: AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False),
     )
     return Policy(None, tokenizer, torch.device("cpu"), torch.float32, source)
 
@@ -213,14 +212,17 @@ def _ids(tokenizer: Any, text: str, *, split: bool) -> tuple[int, ...]:
 def _check_files(directory: Path) -> None:
     """Refuse a directory that cannot be a complete safetensors checkpoint, naming the file at fault."""
     try:
-        json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{directory / 'config.json'}: {error}") from error
+    architecture = config.get("model_type", "") if isinstance(config, Mapping) else config
+    if not isinstance(architecture, str) or not re.fullmatch(r"[\w.-]*", architecture):
+        raise CheckpointError(f"{directory / 'config.json'}: {str(architecture)[:80]!r} is no model_type")
     if not any((directory / name).is_file() for name in _TOKENIZER_FILES):
         raise CheckpointError(f"{directory}: no tokenizer (none of {', '.join(_TOKENIZER_FILES)})")
     weights = sorted(directory.glob("*.safetensors"))
     if not weights:
-        pickled = sorted(path.name for path in directory.glob("*.bin"))
+        pickled = sorted(path.name for kind in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in directory.glob(kind))
         hint = f"; {pickled[0]} is pickled, which can run code: convert it to safetensors" if pickled else ""
         raise CheckpointError(f"{directory}: no *.safetensors weights{hint}")
     for path in weights:
@@ -237,6 +239,8 @@ def _or_checkpoint_error(source: str, what: str, build: Callable[[], Any]) -> An
         with _progress_only_on_a_terminal():
             return build()
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        if "trust_remote_code" in str(error):
+            raise CheckpointError(f"{source}: {what} needs code of its own (auto_map); none is run") from error
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise CheckpointError(f"{source}: {what} cannot be loaded: {first}") from error
 

@@ -4,10 +4,12 @@ One request a sample, because servers disagree on `n`, each with its own seed. A
 in general (many ignore the seed under load); what was lost to a failing server is asked again, never replaced.
 """
 
+import json
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -20,6 +22,12 @@ from spurious.types import Completion, Group, Prompt, Stop
 
 LONGEST_WAIT = 60.0
 """Seconds between two attempts, at most."""
+LARGEST_ANSWER = 64 * 2**20
+"""Bytes of one answer, unpacked: a completion of 65,536 tokens with their log-probabilities takes about a tenth."""
+MOST_CHARACTERS = 256
+"""Characters a token of a completion may stand for on average; a longer text was not sampled with this token limit."""
+SHOWN = 200
+"""Characters of a server's answer in a message."""
 _RETRIED = {408, 409, 425, 429}
 
 
@@ -56,7 +64,8 @@ class ServerSampler:
                 around it, instead of as it is to `/v1/completions`.
             api_key_env: The environment variable that holds the key, if the server wants one.
             in_flight: Requests at a time, at most.
-            timeout: Seconds of silence after which a request counts as failed.
+            timeout: Seconds of silence after which a request counts as failed, and seconds that an answer may take from
+                its first byte to its last.
             retries: Further attempts of one request, on 429, 5xx, a broken connection, silence or a broken answer.
             first_wait: Seconds before the first retry; doubled for each further one, times a keyed 0.5 to 1.5.
         """
@@ -65,6 +74,7 @@ class ServerSampler:
         self.chat = chat
         self.in_flight = in_flight
         self.retries = retries
+        self.timeout = timeout
         self.first_wait = first_wait
         secret = os.environ.get(api_key_env)
         self._client = httpx.Client(
@@ -133,10 +143,12 @@ class ServerSampler:
     def _only_model(self, stopping: threading.Event) -> str:
         body = self._attempts("GET", "/models", None, key("models"), stopping, lambda body: body)
         listed = body.get("data") if isinstance(body, Mapping) else None
-        names = [m["id"] for m in listed if isinstance(m, Mapping) and "id" in m] if isinstance(listed, list) else []
+        names = (
+            [str(m["id"]) for m in listed if isinstance(m, Mapping) and "id" in m] if isinstance(listed, list) else []
+        )
         if len(names) != 1:
-            raise InputError(f"{self.url}: name the model; the server lists {', '.join(map(str, names)) or 'none'}")
-        return str(names[0])
+            raise InputError(f"{self.url}: name the model; the server lists {', '.join(names)[:SHOWN] or 'none'}")
+        return names[0]
 
     def _ask(
         self, model: str, prompt: Prompt, sampling: SamplingSpec, scope: tuple[KeyPart, ...], stopping: threading.Event
@@ -188,20 +200,34 @@ class ServerSampler:
     def _once(self, method: str, path: str, payload: Mapping[str, Any] | None) -> Any:
         """The JSON of one answer."""
         try:
-            response = self._client.request(method, self.url + path, json=payload)
+            with self._client.stream(method, self.url + path, json=payload) as response:
+                text = self._body(response)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise InputError(f"{self.url}: not a server's url: {error}") from error
         except httpx.RequestError as error:
             raise _Unusable(f"{type(error).__name__}: {error}") from error
-        status = f"status {response.status_code}: {response.text[:200]}"
+        status = f"status {response.status_code}: {text[:SHOWN]}"
         if response.status_code >= 500 or response.status_code in _RETRIED:
             raise _Unusable(status, _seconds(response.headers.get("Retry-After")))
         if not response.is_success:
             raise InputError(f"{self.url}{path}: the server refuses the request, {status}")
         try:
-            return response.json()
-        except ValueError as error:
-            raise _Unusable(f"not JSON ({error}): {response.text[:200]}") from error
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _Unusable(f"not JSON ({error}): {text[:SHOWN]}") from error
+
+    def _body(self, response: httpx.Response) -> str:
+        """An answer's text; what does not end, in bytes or in time, is given up."""
+        end = monotonic() + self.timeout
+        parts, size = [], 0
+        for part in response.iter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > LARGEST_ANSWER:
+                raise _Unusable(f"an answer of more than {LARGEST_ANSWER:,} bytes")
+            if monotonic() > end:
+                raise _Unusable(f"an answer that has not ended after {self.timeout:g} seconds")
+        return b"".join(parts).decode("utf-8", "replace")
 
 
 def _completion(body: Any, sampling: SamplingSpec) -> Completion:
@@ -215,12 +241,16 @@ def _completion(body: Any, sampling: SamplingSpec) -> Completion:
     raw = message.get("content") if isinstance(message, Mapping) else choice.get("text")
     if not isinstance(raw, str):
         raise _Unusable("a choice without text")
+    if len(raw) > MOST_CHARACTERS * sampling.max_tokens + SHOWN:
+        raise _Unusable(f"a text of {len(raw):,} characters where {sampling.max_tokens:,} tokens were asked for")
     text = cut(raw, sampling.stop, include=sampling.include_stop)
     whole = not any(stop and stop in raw for stop in sampling.stop)
     return Completion(
         text=text,
         token_ids=(),
-        sampler_logprobs=_logprobs(choice.get("logprobs")) if whole and sampling.temperature in (0, 1) else (),
+        sampler_logprobs=_logprobs(choice.get("logprobs"), sampling.max_tokens)
+        if whole and sampling.temperature in (0, 1)
+        else (),
         stop=_stop_reason(choice, sampling) if whole else "stop",
     )
 
@@ -236,17 +266,22 @@ def _stop_reason(choice: Mapping[str, Any], sampling: SamplingSpec) -> Stop:
     return "stop" if any(isinstance(name, str) and name in sampling.stop for name in named) else "eos"
 
 
-def _logprobs(told: Any) -> tuple[float, ...]:
-    """Log-probabilities in the shape of either endpoint; empty where the server tells none or not all."""
+def _logprobs(told: Any, most: int) -> tuple[float, ...]:
+    """Log-probabilities in the shape of either endpoint; empty where the server tells none, not all, or over `most`."""
     if not isinstance(told, Mapping):
         return ()
     content = told.get("content")
     values = told.get("token_logprobs")
     if isinstance(content, list):
         values = [entry.get("logprob") if isinstance(entry, Mapping) else None for entry in content]
-    if not isinstance(values, list) or not all(isinstance(value, float | int) for value in values):
+    if not isinstance(values, list) or len(values) > most or not all(map(_is_logprob, values)):
         return ()
     return tuple(float(value) for value in values)
+
+
+def _is_logprob(value: Any) -> bool:
+    """Whether a value is one: a NaN and an infinity are not, zero may be missed by a rounding."""
+    return isinstance(value, float | int) and -1e6 < value < 0.01
 
 
 def _seconds(header: str | None) -> float:

@@ -14,6 +14,7 @@ import polars as pl
 
 from spurious.errors import DataError
 from spurious.types import Extraction, Problem, Status
+from spurious.untrusted import read_parquet
 from spurious.verify import canonical, equal, extract
 
 VOTES_SCHEMA: dict[str, pl.DataType] = {
@@ -101,12 +102,7 @@ def read_votes(path: Path) -> pl.DataFrame:
         DataError: the file is missing or no parquet, a column is missing or of another type, or a row contradicts
             itself (an empty answer with votes, an answer twice, more votes than samples); names file, row and column.
     """
-    try:
-        votes = pl.read_parquet(path)
-    except OSError as error:
-        raise DataError(f"{path}: the table of votes cannot be read: {error}") from error
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}: not a parquet file: {error}") from error
+    votes = read_parquet(path)
     for column, kind in VOTES_SCHEMA.items():
         if column not in votes.columns:
             raise DataError(f"{path}: no column {column!r}; a table of votes has {', '.join(VOTES_SCHEMA)}")

@@ -62,12 +62,14 @@ class Run:
         """Create or reopen the directory.
 
         Raises:
-            StoreError: another process is writing it, it belongs to another run, or one of its files is damaged.
+            StoreError: another process is writing it, it belongs to another run, or one of its files is damaged or a
+                symbolic link.
         """
         self.directory = directory
         if directory.exists() and not directory.is_dir():
             raise StoreError(f"{directory}: is a file, not a run directory")
         directory.mkdir(parents=True, exist_ok=True)
+        _refuse_links(directory)
         self._lock = _lock(directory)
         self._metrics: IO[str] | None = None
         try:
@@ -244,7 +246,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StoreError(f"{directory}: not a run directory (no manifest.json)") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{path}: damaged ({error})") from error
     return manifest
 
@@ -263,6 +265,14 @@ def final_checkpoint(directory: Path) -> Path:
     checkpoint = directory / "checkpoints" / f"{steps:06d}"
     _check_digests(checkpoint)
     return checkpoint
+
+
+def _refuse_links(directory: Path) -> None:
+    """Refuse a directory in which a link would send what is written to another place."""
+    for folder in (directory, *(path for path in directory.iterdir() if path.is_dir())):
+        for path in folder.iterdir():
+            if path.is_symlink():
+                raise StoreError(f"{path}: a symbolic link; a run directory holds its own files only")
 
 
 def _lock(directory: Path) -> IO[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spurious.study.followed import Followed
 from spurious.study.launch import Watch
+from spurious.terminal import say, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -17,7 +18,7 @@ class Messages(Watch):
 
     def say(self, message: str) -> None:
         """Print it."""
-        print(f"spurious: {message}", file=sys.stderr, flush=True)
+        say(f"spurious: {message}", file=sys.stderr)
 
 
 class Bars(Watch):
@@ -30,7 +31,7 @@ class Bars(Watch):
 
     def say(self, message: str) -> None:
         """Print it above the bars."""
-        self._bars.console.print(f"spurious: {message}", markup=False, highlight=False)
+        self._bars.console.print(visible(f"spurious: {message}"), markup=False, highlight=False)
 
     def show(self, done: int, total: int, running: Collection[Followed], remaining: float | None) -> None:
         """Draw the whole and every running process; a run counts by the share of its time."""
@@ -46,8 +47,8 @@ class Bars(Watch):
                 self._lines[worker],
                 completed=worker.done,
                 total=worker.total or None,
-                description=f"  {worker.title}",
-                note=f"{worker.stage}  {worker.note}",
+                description=visible(f"  {worker.title}"),
+                note=visible(f"{worker.stage}  {worker.note}"),
             )
 
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from spurious.errors import DataError, SpecError
 from spurious.tasks.base import Task, make_problem
 from spurious.types import Problem
+from spurious.untrusted import check_bytes, read_parquet
 
 SUFFIXES = (".json", ".jsonl", ".parquet")
+
+MAX_TEXT = 1_000_000
+"""Characters of one question or answer."""
 
 QUESTION_COLUMNS = ("question", "problem", "prompt", "query", "instruction")
 ANSWER_COLUMNS = ("answer", "gold", "final_answer", "target", "ground_truth", "solution")
@@ -86,15 +88,19 @@ def _text(row: Mapping[str, Any], column: str | None, file: str, number: int) ->
         raise DataError(
             f"{file}, row {number}, column {column!r}: a {type(value).__name__} is neither text nor a number"
         )
-    return str(value)
+    text = str(value)
+    if len(text) > MAX_TEXT:
+        raise DataError(
+            f"{file}, row {number}, column {column!r}: {len(text):,} characters; at most {MAX_TEXT:,} are read"
+        )
+    return text
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(row number from 1, row) of a JSON list, a JSONL file or a parquet file."""
     if path.suffix not in SUFFIXES:
         raise SpecError(f"{path}: a problem file ends in {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
+    check_bytes(path)
     read = {".json": _json_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}[path.suffix]
     for number, row in enumerate(read(path), start=1):
         if not isinstance(row, Mapping):
@@ -116,11 +122,7 @@ def _jsonl_rows(path: Path) -> Iterator[Any]:
 
 
 def _parquet_rows(path: Path) -> Iterator[Any]:
-    try:
-        table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: not readable as parquet: {error}") from error
-    yield from table.iter_rows(named=True)
+    yield from read_parquet(path).iter_rows(named=True)
 
 
 def _utf8(path: Path) -> str:

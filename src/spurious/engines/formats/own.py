@@ -9,6 +9,7 @@ from spurious.behaviors import BEHAVIORS, measure
 from spurious.engines.files import check_size
 from spurious.errors import DataError
 from spurious.store.tables import BEHAVIOR, COMPLETION_COLUMNS, ROLLOUT_COLUMNS
+from spurious.untrusted import read_parquet
 
 NEEDED = ("problem_id", "text", "grade")
 
@@ -27,7 +28,7 @@ def read_table(path: Path) -> pl.DataFrame:
     check_size(path)
     if path.suffix != ".parquet":
         raise DataError(f"{path}: our own tables are parquet files; --format jsonl reads other rows")
-    return complete(pl.read_parquet(path), str(path))
+    return complete(read_parquet(path), str(path))
 
 
 def complete(table: pl.DataFrame, where: str) -> pl.DataFrame:
