@@ -109,6 +109,18 @@ def test_a_configuration_as_deep_as_a_well_is_refused(copy_of: Path) -> None:
         policies.load(str(copy_of))
 
 
+def test_an_adapter_of_itself_is_refused(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for place, base in ((one, other), (other, one)):
+        place.mkdir()
+        (place / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base)}))
+    with pytest.raises(CheckpointError, match="belongs to itself"):
+        policies.load(str(one))
+    (one / "adapter_config.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="does not say which model"):
+        policies.load(str(one))
+
+
 def test_missing_tokenizer(copy_of: Path) -> None:
     (copy_of / "tokenizer.json").unlink()
     with pytest.raises(CheckpointError, match=r"no tokenizer .*tokenizer\.json"):

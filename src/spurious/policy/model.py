@@ -84,9 +84,7 @@ def load(
         raise CheckpointError(f"dtype {dtype!r}: one of {', '.join(_DTYPES)}")
     if base := adapter_base(source):
         try:
-            below = load(
-                base.model, revision=base.revision, dtype=dtype, device=device, trust_remote_code=trust_remote_code
-            )
+            below = load(base.model, revision=base.revision, dtype=dtype, device=device)
         except CheckpointError as error:
             raise CheckpointError(f"{source}: the model that this adapter belongs to: {error}") from error
         return replace(below, model=merged(below.model, Path(source)), source=source)
