@@ -16,15 +16,13 @@ from statistics import fmean, median
 from typing import Any
 
 from growing_reports import growing
+from loop import Loop
 from record import Table, command_line, publish
 from side_by_side import in_turns
 
 from spurious.grpo.arm import Inputs, prepare
-from spurious.grpo.learner import Learner
-from spurious.grpo.trainer import assign_credit, score
 from spurious.organisms import untrained
-from spurious.policy import TorchSampler, load, prepare_process
-from spurious.policy.ask import asker
+from spurious.policy import load, prepare_process
 from spurious.specs import RunSpec
 
 SIZES = {
@@ -36,7 +34,7 @@ STANDING = {"prompts": 8, "group size": 16, "tokens": 32}
 REPORT_GOAL = {"seconds": 20.0, "MB": 12.0}
 
 
-def batch(model: Path, sizes: dict[str, int]) -> Callable[[], None]:
+def batch(model: Path, sizes: dict[str, int], folder: Path) -> Callable[[], None]:
     """One rollout batch and its updates, again and again from the same weights."""
     spec = RunSpec.model_validate(
         {
@@ -53,15 +51,12 @@ def batch(model: Path, sizes: dict[str, int]) -> Callable[[], None]:
             "steps": 1000,
         }
     )
-    arm = prepare(spec, Inputs(None), {})
-    policy = load(spec.model, device="cpu")
-    ask, sampler, learner = asker(spec.task, arm.task, policy), TorchSampler(policy), Learner(spec, policy, None)
+    loop = Loop(prepare(spec, Inputs(None), {}), load(spec.model, device="cpu"), folder)
 
     def run() -> None:
-        prompts = ask.prompts(arm.problems(0))
-        groups = sampler.sample(prompts, spec.grpo.group_size, ask.sampling(spec.sampling), (0, "sample", 0))
-        scored = score(arm, 0, groups)
-        learner.learn(0, scored, assign_credit(spec, scored))
+        for name, work in loop.phases(0).items():
+            if name != "store":
+                work()
 
     return run
 
@@ -74,11 +69,11 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     return across / sum((a - center_x) ** 2 for a in x)
 
 
-def batches(model: Path, pairs: int) -> list[dict[str, Any]]:
+def batches(model: Path, pairs: int, folder: Path) -> list[dict[str, Any]]:
     """One line for each size that grows."""
     rows = []
     for name, sizes in SIZES.items():
-        taken = in_turns([batch(model, {**STANDING, name: size}) for size in sizes], pairs)
+        taken = in_turns([batch(model, {**STANDING, name: size}, folder) for size in sizes], pairs)
         seconds = [median(one) for one in taken]
         shown = {f"{2**i} x": one for i, one in enumerate(seconds)}
         rows.append(
@@ -93,7 +88,7 @@ def main() -> None:
     arguments = parser.parse_args()
     prepare_process(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
-        rows = batches(untrained(Path(folder) / "model", "qwen2"), arguments.pairs)
+        rows = batches(untrained(Path(folder) / "model", "qwen2"), arguments.pairs, Path(folder))
     tables, notes = [Table("Seconds of a rollout batch and its updates", rows)], []
     if len(arguments.reports) > 1:
         reports = growing(arguments.reports, arguments.report_steps)

@@ -9,30 +9,34 @@ of 32 prompts with 16 completions and 8 updates:
     text    the organism's own text, which stops by itself, random reward
     late    ground truth after 20 steps of it, when most groups have no signal
 
-Each timing is a short training of its own, its first batch left out. The floor is the matrix products alone, each
+Each timing is a short training of its own, its first batch left out. Ours and TRL have a process each, which are given
+work in turns: TRL's is told the number of threads and else as it comes. The floor is the matrix products alone, each
 shape at the rate that this machine reaches for it (`floor.py`): every sampled token once (prompts once a group), and
 every token of a completion that has signal three times (its prompt too, which both compute once a completion).
 """
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-from floor import Products, products
-from record import Table, command_line, publish
+from floor import products
+from loop import Loop
+from record import Row, Table, command_line, publish
 from side_by_side import ratio
 
 from spurious.grpo.arm import Arm, Inputs, prepare
-from spurious.grpo.learner import Learner
-from spurious.grpo.trainer import assign_credit, rollout_frame, score, train
+from spurious.grpo.trainer import train
 from spurious.organisms import build
-from spurious.policy import TorchSampler, load, prepare_process
+from spurious.policy import load, prepare_process
 from spurious.policy.ask import asker
 from spurious.policy.model import Policy
 from spurious.specs import RunSpec
@@ -45,8 +49,11 @@ REWARDS = {"fixed": "random", "text": "random", "late": "ground_truth"}
 GOALS = {"fixed": 1.4, "text": 1.8, "late": 3.0}
 PHASES = ("sample", "verify", "learn", "store")
 ROWS = SHAPE["prompts_per_rollout"] * SHAPE["group_size"]
-PROMPT = 14
-"""Tokens of a prompt, about."""
+LONGEST = 46
+"""Tokens of a row, about: 14 of the prompt and 32 of the completion."""
+
+
+Ways = tuple[tuple[Callable[..., "Measured"], Executor], ...]
 
 
 @dataclass
@@ -56,8 +63,10 @@ class Measured:
     seconds: list[float]
     phases: list[dict[str, float]] = field(default_factory=list)
     """Seconds of ours by phase; the store is no part of the comparison."""
+    read: int = 0
     sampled: int = 0
     trained: int = 0
+    """Tokens of all these batches, as `Loop` counts them."""
 
 
 def spec_of(setting: str, model: Path) -> RunSpec:
@@ -83,47 +92,37 @@ def policy_of(setting: str, spec: RunSpec) -> Policy:
     return policy
 
 
-def ours(setting: str, arm: Arm, batches: int, folder: Path) -> Measured:
+@lru_cache(maxsize=1)
+def arm_of(spec: str) -> Arm:
+    """The arm of a specification in JSON."""
+    return prepare(RunSpec.model_validate_json(spec), Inputs(None), {})
+
+
+def ours(setting: str, spec: RunSpec, batches: int, folder: Path) -> Measured:
     """The loop of `spurious.grpo.trainer`; its writing is timed apart, as TRL is not asked to write."""
-    spec = arm.spec
-    policy = policy_of(setting, spec)
-    ask, sampler, learner = asker(spec.task, arm.task, policy), TorchSampler(policy), Learner(spec, policy, None)
+    loop = Loop(arm_of(spec.model_dump_json()), policy_of(setting, spec), folder)
     found, watch = Measured([]), Stopwatch()
     for step in range(batches + 1):
-        with watch("sample"):
-            groups = sampler.sample(
-                ask.prompts(arm.problems(step)), spec.grpo.group_size, ask.sampling(spec.sampling), (spec.seed, step)
-            )
-        with watch("verify"):
-            scored = score(arm, step, groups)
-        with watch("learn"):
-            advantages = assign_credit(spec, scored)
-            learner.learn(step, scored, advantages)
-        with watch("store"):
-            rollout_frame(step, scored, advantages).write_parquet(folder / "rollouts.parquet")
+        for name, work in loop.phases(step).items():
+            with watch(name):
+                work()
         phases = watch.lap()
         if step:
             found.phases.append(phases)
             found.seconds.append(sum(phases.values()) - phases["seconds/store"])
-            found.sampled += sum(len(c.token_ids) for group in groups for c in group.completions)
-            found.trained += sum(
-                len(one.group.prompt.token_ids) + len(c.token_ids)
-                for one in scored
-                if len(set(one.rewards)) > 1
-                for c in one.group.completions
-            )
+            found.read += loop.read
+            found.sampled += loop.sampled
+            found.trained += loop.trained
     return found
 
 
-def theirs(setting: str, arm: Arm, batches: int, folder: Path) -> Measured:
+def theirs(setting: str, spec: RunSpec, batches: int, folder: Path) -> Measured:
     """TRL's trainer with the estimator of ours; it samples with `generate` and recomputes nothing it need not."""
     from datasets import Dataset
     from transformers import PrinterCallback, TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    spec = arm.spec
-    policy = policy_of(setting, spec)
-    grpo = spec.grpo
+    arm, policy, grpo = arm_of(spec.model_dump_json()), policy_of(setting, spec), spec.grpo
     problems = [problem for step in range(batches + 1) for problem in arm.problems(step)]
     prompts = asker(spec.task, arm.task, policy).prompts(problems)
     answers = [arm.labels[problem.id] for problem in problems]
@@ -189,28 +188,18 @@ def theirs(setting: str, arm: Arm, batches: int, folder: Path) -> Measured:
     return found
 
 
-def floor(arm: Arm, policy: Policy, found: Measured, each: Products) -> float:
-    """Seconds of a batch's matrix products."""
-    prompts = asker(arm.spec.task, arm.task, policy).prompts(arm.problems(0))
-    read = sum(len(prompt.token_ids) for prompt in prompts) * len(found.seconds)
-    return ((found.sampled + read) * each.read + found.trained * each.trained) / len(found.seconds)
-
-
-def measured(setting: str, model: Path, pairs: int, batches: int, folder: Path) -> tuple[dict[str, Any], ...]:
+def measured(setting: str, model: Path, ways: Ways, pairs: int, batches: int, folder: Path) -> tuple[Row, ...]:
     """One line of each table, and the rates that the floor is made of."""
     spec = spec_of(setting, late(model, folder) if setting == "late" else model)
-    arm = prepare(spec, Inputs(None), {})
-    mine, other, runs = [], [], []
+    found: tuple[list[Measured], list[Measured]] = ([], [])
     for pair in range(pairs):
-        for way in (0, 1) if pair % 2 == 0 else (1, 0):
-            if way == 0:
-                runs.append(ours(setting, arm, batches, folder))
-                mine.append(median(runs[-1].seconds))
-            else:
-                other.append(median(theirs(setting, arm, batches, folder).seconds))
-    policy = policy_of(setting, spec)
-    each = products(policy.model, ROWS, ROWS // SHAPE["updates_per_rollout"] * (TOKENS["fixed"] + PROMPT))
-    least = floor(arm, policy, runs[-1], each)
+        for i in (0, 1) if pair % 2 == 0 else (1, 0):
+            work, process = ways[i]
+            found[i].append(process.submit(work, setting, spec, batches, folder).result())
+    mine, other = ([median(one.seconds) for one in each] for each in found)
+    last = found[0][-1]
+    each = products(policy_of(setting, spec).model, ROWS, ROWS // SHAPE["updates_per_rollout"] * LONGEST)
+    least = ((last.read + last.sampled) * each.read + last.trained * each.trained) / batches
     row = {
         "setting": setting,
         "ours, s": median(mine),
@@ -221,7 +210,8 @@ def measured(setting: str, model: Path, pairs: int, batches: int, folder: Path) 
         "ours / floor": median(mine) / least,
         "TRL / floor": median(other) / least,
     }
-    phases = {f"{name}, s": median(batch[f"seconds/{name}"] for run in runs for batch in run.phases) for name in PHASES}
+    laps = [lap for one in found[0] for lap in one.phases]
+    phases = {f"{name}, s": median(lap[f"seconds/{name}"] for lap in laps) for name in PHASES}
     return row, {"setting": setting, **phases}, *each.rates
 
 
@@ -249,9 +239,15 @@ def main() -> None:
     prepare_process(arguments.threads)
     if not arguments.model.is_dir():
         build("good-code", arguments.model)
-    with tempfile.TemporaryDirectory() as folder:
+    spawned = get_context("spawn")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(1, spawned, prepare_process, (arguments.threads,)) as here,
+        ProcessPoolExecutor(1, spawned, torch.set_num_threads, (arguments.threads,)) as there,
+    ):
+        ways = ((ours, here), (theirs, there))
         found = [
-            measured(setting, arguments.model, arguments.pairs, arguments.batches, Path(folder))
+            measured(setting, arguments.model, ways, arguments.pairs, arguments.batches, Path(folder))
             for setting in arguments.settings
         ]
     rows, phases, *rates = zip(*found, strict=True)

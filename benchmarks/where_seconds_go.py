@@ -16,17 +16,15 @@ from typing import Any
 from unittest import mock
 
 from floor import products
-from grpo_vs_trl import PROMPT, ROWS, SHAPE, TOKENS, late, policy_of, spec_of
+from grpo_vs_trl import LONGEST, ROWS, SHAPE, TOKENS, late, policy_of, spec_of
+from loop import Loop
 from record import Row, Table, command_line, publish
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from spurious.grpo.arm import Arm, Inputs, prepare
+from spurious.grpo.arm import Inputs, prepare
 from spurious.grpo.diagnostics import Diagnostics
-from spurious.grpo.learner import Learner
-from spurious.grpo.trainer import assign_credit, rollout_frame, score
 from spurious.organisms import build
-from spurious.policy import TorchSampler, prepare_process
-from spurious.policy.ask import asker
+from spurious.policy import prepare_process
 from spurious.stopwatch import Stopwatch
 
 KINDS = {
@@ -34,7 +32,7 @@ KINDS = {
     "attention": ("attention",),
     "optimizer": ("Optimizer.step",),
     "diagnostics": ("diagnostics",),
-    "draw": ("softmax", "cumsum", "searchsorted"),
+    "softmax and draw": ("softmax", "cumsum", "searchsorted"),
     "moved and copied": ("cat", "copy", "index", "gather", "clone", "embedding", "fill", "zero", "select", "pad"),
     "element-wise": (),
 }
@@ -43,50 +41,6 @@ RANGES = ("optimizer", "diagnostics")
 """Kinds that are whole ranges: everything inside belongs to them."""
 PYTHON = "Python and the rest"
 COLORS = ("#1b4965", "#3d7ea6", "#bc6c25", "#dda15e", "#8f2d56", "#6a994e", "#a7c957", "#c9c9c9")
-
-
-class Loop:
-    """The four phases of one batch, one after the other."""
-
-    def __init__(self, setting: str, arm: Arm, folder: Path) -> None:
-        self.arm, self.spec, self.path = arm, arm.spec, folder / "rollouts.parquet"
-        policy = policy_of(setting, self.spec)
-        self.ask = asker(self.spec.task, arm.task, policy)
-        self.sampler, self.learner = TorchSampler(policy), Learner(self.spec, policy, None)
-        self.sampled = self.trained = self.read = 0
-
-    def phases(self, step: int) -> dict[str, Callable[[], Any]]:
-        """Of one batch, to be called in this order."""
-        made: dict[str, Any] = {}
-
-        def sample() -> None:
-            prompts = self.ask.prompts(self.arm.problems(step))
-            sampling = self.ask.sampling(self.spec.sampling)
-            made["groups"] = self.sampler.sample(prompts, self.spec.grpo.group_size, sampling, (0, step))
-
-        def verify() -> None:
-            made["scored"] = score(self.arm, step, made["groups"])
-
-        def learn() -> None:
-            made["advantages"] = assign_credit(self.spec, made["scored"])
-            self.learner.learn(step, made["scored"], made["advantages"])
-
-        def store() -> None:
-            rollout_frame(step, made["scored"], made["advantages"]).write_parquet(self.path)
-            self._count(made["scored"])
-
-        return {"sample": sample, "verify": verify, "learn": learn, "store": store}
-
-    def _count(self, scored: Any) -> None:
-        groups = [(one.group, len(set(one.rewards)) > 1) for one in scored]
-        self.read = sum(len(group.prompt.token_ids) for group, _ in groups)
-        self.sampled = sum(len(c.token_ids) for group, _ in groups for c in group.completions)
-        self.trained = sum(
-            len(group.prompt.token_ids) + len(c.token_ids)
-            for group, signal in groups
-            if signal
-            for c in group.completions
-        )
 
 
 def kind_of(event: Any) -> str:
@@ -129,7 +83,7 @@ def profiled(work: Callable[[], Any]) -> dict[str, float]:
 def measured(setting: str, model: Path, repeats: int, folder: Path) -> list[Row]:
     """One line a phase: seconds, floor, and seconds of each kind."""
     spec = spec_of(setting, late(model, folder) if setting == "late" else model)
-    loop = Loop(setting, prepare(spec, Inputs(None), {}), folder)
+    loop = Loop(prepare(spec, Inputs(None), {}), policy_of(setting, spec), folder)
     laps, watch = [], Stopwatch()
     for step in range(repeats + 1):
         for name, work in loop.phases(step).items():
@@ -137,7 +91,7 @@ def measured(setting: str, model: Path, repeats: int, folder: Path) -> list[Row]
                 work()
         laps.append(watch.lap())
     shares = {name: profiled(work) for name, work in loop.phases(repeats + 1).items()}
-    each = products(loop.learner.policy.model, ROWS, ROWS // SHAPE["updates_per_rollout"] * (TOKENS["fixed"] + PROMPT))
+    each = products(loop.policy.model, ROWS, ROWS // SHAPE["updates_per_rollout"] * LONGEST)
     floors = {"sample": (loop.sampled + loop.read) * each.read, "learn": loop.trained * each.trained}
     rows = []
     for name, share in shares.items():

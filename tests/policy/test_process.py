@@ -1,6 +1,9 @@
 import os
+import platform
 import subprocess
 import sys
+
+import pytest
 
 SCRIPT = """
 import json
@@ -47,3 +50,32 @@ def test_coming_late_is_reported() -> None:
 
 def test_the_users_own_choice_is_kept_and_reported() -> None:
     assert prepared("", MKL_CBWR="COMPATIBLE")["mkl_cbwr"] == "COMPATIBLE"
+
+
+FAULTS = """
+import resource, torch
+from spurious.policy.process import prepare_process
+prepare_process(threads=1)
+def work():
+    kept = [torch.ones(1 << 19) for _ in range(8)]
+    return sum(float(one[0]) for one in kept)
+work()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    work()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_freed_memory_is_kept_unless_the_user_decides_otherwise() -> None:
+    """Twenty rounds write 160 tensors of 512 pages each: 81,920 pages, all of them new where memory is given back."""
+
+    def faults(**environment: str) -> int:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+        command = [sys.executable, "-c", FAULTS]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean | environment)
+        return int(done.stdout)
+
+    assert faults() < 1000
+    assert faults(MALLOC_MMAP_THRESHOLD_="65536") > 50_000

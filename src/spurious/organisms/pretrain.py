@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from spurious.errors import NumericalError
 from spurious.organisms.corpus import Text
 from spurious.organisms.recipe import Training
+from spurious.policy.process import keep_freed_memory
 from spurious.progress import Progress, quiet
 
 _IGNORED = -100
@@ -51,6 +52,7 @@ def pretrain(
 
     Raises NumericalError when the loss is no longer finite.
     """
+    keep_freed_memory()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=training.lr, betas=(0.9, training.beta2), weight_decay=0.0, fused=True
     )

@@ -4,9 +4,17 @@ Without `MKL_CBWR` the attention of two threads rounds differently for another n
 machines); with `AVX2` rows come out the same in any batch and on one or two threads.
 """
 
+import ctypes
 import os
 import sys
 from typing import Any
+
+_MALLOC_LIMITS = (
+    (-3, 1 << 25, "MALLOC_MMAP_THRESHOLD_"),  # what is larger than 32 MiB, the most glibc allows, goes back at once
+    (-1, (1 << 31) - 1, "MALLOC_TRIM_THRESHOLD_"),
+    (-2, 1 << 26, "MALLOC_TOP_PAD_"),
+)
+"""Parameters of glibc's `mallopt`, their values, and the variables in which a user decides otherwise."""
 
 
 def prepare_process(threads: int | None = None) -> dict[str, Any]:
@@ -24,6 +32,7 @@ def prepare_process(threads: int | None = None) -> dict[str, Any]:
     in_time = "MKL_CBWR" in os.environ or "torch" not in sys.modules
     os.environ.setdefault("MKL_CBWR", "AVX2")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    keep_freed_memory()
     import torch
 
     if threads is not None:
@@ -42,6 +51,19 @@ def prepare_process(threads: int | None = None) -> dict[str, Any]:
     if torch.cuda.is_available():
         state["cublas_workspace"] = os.environ["CUBLAS_WORKSPACE_CONFIG"]
     return state
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what tensors free for those that come next; not a bit of any result depends on it.
+
+    By default it gives a megabyte back to the kernel as soon as it is free, which clears every page of it anew for the
+    next tensor: a fifth of a training step of a tiny model.
+    """
+    if sys.platform != "linux" or any(name in os.environ for _, _, name in _MALLOC_LIMITS):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    for parameter, value, _ in _MALLOC_LIMITS if mallopt else ():
+        mallopt(parameter, value)
 
 
 def _rows_independent() -> bool:
