@@ -4,6 +4,10 @@
 2 with their one message, which names the field, file and row. Everything else is a failure of ours: exit status 1.
 """
 
+import errno
+import os
+from collections.abc import Collection
+
 
 class SpuriousError(Exception):
     """Base of every error this package raises on purpose."""
@@ -49,10 +53,34 @@ class NumericalError(SpuriousError):
     """A NaN or an infinity appeared in logits, loss, gradient or weights."""
 
 
-def told_to_stop(error: BaseException | None) -> bool:
-    """Whether an error is Ctrl-C, or what a library made of a Ctrl-C that reached it half-way."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: to be treated as Ctrl-C is, but for the exit status."""
+
+
+def told_to_stop(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Ctrl-C or SIGTERM, where an error is that, or what a library made of it when it was reached half-way."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
-            return True
+            return error
         error = error.__cause__ or error.__context__
-    return False
+    return None
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (*FULL, errno.EROFS, errno.EFBIG, errno.EIO)
+
+
+def disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or one behind it, says that the disk or the quota is full."""
+    return bool(disk_says(error, FULL))
+
+
+def disk_says(error: BaseException | None, codes: Collection[int] = UNWRITABLE) -> str:
+    """Why a disk took nothing more, in the system's words, where that is behind an error; libraries say it in words."""
+    while error is not None:
+        for code in codes:
+            words = os.strerror(code)
+            if (isinstance(error, OSError) and error.errno == code) or words.lower() in str(error).lower():
+                return words
+        error = error.__cause__ or error.__context__
+    return ""

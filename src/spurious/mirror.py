@@ -3,7 +3,6 @@
 A mirror is made from `metrics.jsonl` and the stored evaluations, at any time and by anyone; nothing reads it back.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +12,9 @@ from typing import Any
 from spurious.errors import SpecError
 from spurious.scores import summarize
 from spurious.store import load
-from spurious.store.files import complete_lines, remove
-from spurious.store.run import read_manifest
+from spurious.store.files import remove
+from spurious.store.load import metrics_rows
+from spurious.store.written import read_manifest
 
 Log = Callable[[int, Mapping[str, float]], None]
 """Takes a step and its numbers."""
@@ -56,9 +56,7 @@ def mirror(path: Path, tracker: str, out: Path, project: str = "spurious") -> li
 def numbers_by_step(directory: Path) -> Iterator[tuple[int, dict[str, float]]]:
     """Every step of a run with its finite numbers: metrics by their own name, evaluations as `eval/<bench>/<score>`."""
     found: dict[int, dict[str, float]] = {}
-    metrics = directory / "metrics.jsonl"
-    for line in complete_lines(metrics) if metrics.exists() else []:
-        row = json.loads(line)
+    for row in metrics_rows(directory):
         found.setdefault(row["step"], {}).update(_finite(row))
     evals = load(directory).evals
     for (step, bench), rows in evals.group_by("step", "bench") if evals.height else ():

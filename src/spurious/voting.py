@@ -7,7 +7,7 @@ from spurious.evaluate import Bench, evaluate
 from spurious.policy import Sampler
 from spurious.progress import Progress, quiet
 from spurious.signals import LabelReport, label_report, tally
-from spurious.store.files import replacing
+from spurious.store.digests import noted
 from spurious.store.journal import Journal
 from spurious.types import Extraction
 
@@ -48,7 +48,7 @@ def vote(
         rows = evaluate(sampler, bench, seed, journal=journal, progress=progress)
     texts = {str(key): group["text"].to_list() for (key,), group in rows.group_by("problem_id", maintain_order=True)}
     table = tally(texts, extraction)
-    with replacing(out) as temporary:
+    with noted(out) as temporary:
         table.write_parquet(temporary)
     return label_report(table, bench.task.problems)
 

@@ -2,9 +2,12 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from spurious.organisms import Recipe, build, load_recipe
 from spurious.organisms.corpus import describe, generate
 from spurious.organisms.recipe import Architecture, Contamination, Training
 from spurious.organisms.tokenizer import train_tokenizer
+from spurious.store import model_digest
 from spurious.tasks.chain import build as chain_problems
 from spurious.tasks.prompts import word
 from spurious.verify import extract
@@ -142,8 +146,42 @@ def test_a_killed_build_leaves_nothing_and_starts_again(built, tmp_path):
     command = [sys.executable, "-c", script, SMALL.model_dump_json(), str(out)]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     assert subprocess.run(command, check=False, env=environment).returncode == -signal.SIGKILL
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".killed.lock"]
     assert weights(build(SMALL, out)) == weights(built)
+
+
+def test_two_builders_do_the_work_once(tmp_path):
+    started = []
+
+    def build_beside(stage, done, total, note=""):
+        if not started:
+            started.append(threading.Thread(target=build, args=(SMALL, tmp_path / "out")))
+            started[0].start()
+            time.sleep(0.2)
+            assert not list(tmp_path.glob(".tmp-*"))
+
+    build(SMALL, tmp_path / "out", progress=build_beside)
+    before = (tmp_path / "out" / "organism.json").stat().st_mtime_ns
+    started[0].join(60)
+    assert (tmp_path / "out" / "organism.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "organism.json", "digests.txt"])
+def test_a_damaged_organism_is_named_and_not_used(built, tmp_path, name):
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    data = bytearray((out / name).read_bytes())
+    data[len(data) - 100 if name == "model.safetensors" else data.rindex(b"1")] ^= 1
+    (out / name).write_bytes(data)
+    with pytest.raises(StoreError, match="damaged"):
+        build(SMALL, out)
+    if name != "organism.json":  # the record is no part of the model
+        with pytest.raises(StoreError, match="damaged"):
+            model_digest(str(out))
+    (out / name).unlink()
+    if name not in ("organism.json", "digests.txt"):
+        with pytest.raises(StoreError, match=f"{name}: missing"):
+            build(SMALL, out)
 
 
 def test_a_recipe_survives_json():

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from spurious.errors import StoreError
 from spurious.store import files
 
 
@@ -33,8 +34,14 @@ def test_a_torn_last_line_is_no_line(tmp_path):
     path = tmp_path / "m.jsonl"
     path.write_bytes('{"step": 0, "t": "a\u2028b"}\n{"step": 1}\n{"ste'.encode())
     assert [json.loads(line)["step"] for line in files.complete_lines(path)] == [0, 1]
-    files.keep_lines(path, lambda row: row["step"] < 1)
-    assert path.read_bytes() == '{"step": 0, "t": "a\u2028b"}\n'.encode()
+    assert [row["step"] for row in files.complete_rows(path)] == [0, 1]
+
+
+@pytest.mark.parametrize("data", [b'{"step": 0}\n{"step\n', b'{"step": 0}\n[1]\n', b'{"step": 0}\n\xff\n'])
+def test_a_line_that_is_no_row_is_named(tmp_path, data):
+    (tmp_path / "m.jsonl").write_bytes(data)
+    with pytest.raises(StoreError, match=r"m\.jsonl(, line 2)?: damaged"):
+        files.complete_rows(tmp_path / "m.jsonl")
 
 
 def test_no_newline_at_all_is_no_line(tmp_path):

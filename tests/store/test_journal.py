@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from spurious.errors import StoreError
+from spurious.errors import LockedError, StoreError
 from spurious.store.journal import Journal
 from spurious.types import Completion, Group, Problem, Prompt
 
@@ -43,5 +45,47 @@ def test_another_request_is_refused(tmp_path):
 
 def test_damage_is_named(tmp_path):
     (tmp_path / "j.jsonl").write_text('{"request": 1}\n{"problem\n')
-    with pytest.raises(StoreError, match=r"j\.jsonl: damaged"):
+    with pytest.raises(StoreError, match=r"j\.jsonl, line 2: damaged"):
         Journal(tmp_path / "j.jsonl", REQUEST)
+
+
+def found(path):
+    """The groups that a journal gives back, or the words with which it is refused."""
+    try:
+        with Journal(path, REQUEST) as journal:
+            return journal.done([prompt("x")])
+    except StoreError as error:
+        return str(error)
+
+
+def test_a_flipped_bit_is_no_other_answer(tmp_path):
+    path = tmp_path / "j.jsonl"
+    with Journal(path, REQUEST) as journal:
+        journal.add(group("x"))
+    written = path.read_bytes()
+    for place in range(0, len(written), 2):
+        for bit in range(7):
+            flipped = bytearray(written)
+            flipped[place] ^= 1 << bit
+            path.write_bytes(flipped)
+            result = found(path)
+            assert result in ([], [group("x")]) or "j.jsonl" in result
+
+
+def test_a_line_without_its_check_is_from_before_there_were_any(tmp_path):
+    path = tmp_path / "j.jsonl"
+    with Journal(path, REQUEST) as journal:
+        journal.add(group("x"))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "crc32"}) + "\n" for row in rows))
+    with Journal(path, REQUEST) as journal:
+        assert journal.done([prompt("x")]) == [group("x")]
+
+
+def test_two_writers_are_refused(tmp_path):
+    with Journal(tmp_path / "j.jsonl", REQUEST) as journal:
+        journal.add(group("x"))
+        with pytest.raises(LockedError, match=r"j\.jsonl: another process"):
+            Journal(tmp_path / "j.jsonl", REQUEST)
+    with Journal(tmp_path / "j.jsonl", REQUEST) as journal:
+        assert journal.done([prompt("x")]) == [group("x")]

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from spurious.errors import disk_full
 from spurious.grpo.trainer import train
 from spurious.store import files
 from spurious.store.state import run_state
 from spurious.study.cells import expand
-from spurious.study.child import disk_full
 from spurious.study.spec import resolve
 from spurious.study.worker import Worker, cores
 

@@ -111,7 +111,7 @@ def _score(
     from spurious.evaluate import evaluate as score
     from spurious.evaluate import second_opinion
     from spurious.scores import summarize
-    from spurious.store.files import replacing
+    from spurious.store.digests import noted
     from spurious.store.journal import Journal
 
     slug = bench.spec.slug
@@ -126,7 +126,7 @@ def _score(
         }
         with Journal(out / f"{slug}.journal.jsonl", request) as journal:
             rows = score(sampler, bench, seed, journal=journal, progress=progress)
-        with replacing(out / f"{slug}.parquet") as temporary:
+        with noted(out / f"{slug}.parquet") as temporary:
             rows.write_parquet(temporary)
     result: dict[str, Any] = {
         "spec": bench.spec.model_dump(mode="json"),

@@ -12,8 +12,10 @@ from spurious.organisms.recipe import Recipe, load_recipe
 from spurious.organisms.record import FORMAT, RECORD, holds
 from spurious.organisms.tokenizer import train_tokenizer
 from spurious.progress import Progress, quiet
+from spurious.store.digests import Digests
 from spurious.store.environment import environment
 from spurious.store.files import replacing
+from spurious.store.shared import alone
 
 _LAST_LOSSES = 20
 
@@ -33,6 +35,11 @@ def build(recipe: Recipe | Path | str, out: Path, *, progress: Progress = quiet)
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     if holds(out, recipe):
         return out
+    with alone(out):  # two builders would write into each other's files
+        return out if holds(out, recipe) else _build(recipe, out, progress)
+
+
+def _build(recipe: Recipe, out: Path, progress: Progress) -> Path:
     started = time.perf_counter()
     tokenizer = train_tokenizer(recipe.domain)
     texts = generate(recipe)
@@ -58,6 +65,7 @@ def build(recipe: Recipe | Path | str, out: Path, *, progress: Progress = quiet)
         directory.mkdir()
         save(model, tokenizer, directory)
         (directory / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        Digests(directory).add_files()
     return out
 
 

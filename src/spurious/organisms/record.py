@@ -5,6 +5,7 @@ from pathlib import Path
 
 from spurious.errors import StoreError
 from spurious.organisms.recipe import Recipe
+from spurious.store.digests import Digests
 
 RECORD = "organism.json"
 
@@ -16,7 +17,7 @@ def holds(out: Path, recipe: Recipe) -> bool:
     """Whether `out` is this recipe's organism.
 
     Raises:
-        StoreError: it is anything but that, absent, or empty.
+        StoreError: it is anything but that, absent, or empty; or a file of it is not as it was built.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
@@ -33,4 +34,7 @@ def holds(out: Path, recipe: Recipe) -> bool:
             f"{out}: holds another organism, recipe {built[2]} with seed {built[3]}, not this {recipe.name} with seed "
             f"{recipe.seed}; choose another directory"
         )
+    files = Digests(out).read()
+    for name in files.names():
+        files.check(name)
     return True

@@ -17,7 +17,7 @@ from spurious.analysis.by_run import Counted, counted
 from spurious.keys import key
 from spurious.report.habit import CODE, Habit
 from spurious.store import load
-from spurious.store.run import read_manifest
+from spurious.store.written import read_manifest
 
 State = Literal["owed", "running", "failed", "done"]
 """How far a run is."""

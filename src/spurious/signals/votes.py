@@ -13,6 +13,7 @@ from statistics import fmean
 import polars as pl
 
 from spurious.errors import DataError
+from spurious.store.digests import check_noted
 from spurious.types import Extraction, Problem, Status
 from spurious.untrusted import read_parquet
 from spurious.verify import canonical, equal, extract
@@ -103,6 +104,7 @@ def read_votes(path: Path) -> pl.DataFrame:
             itself (an empty answer with votes, an answer twice, more votes than samples); names file, row and column.
     """
     votes = read_parquet(path)
+    check_noted(path)
     for column, kind in VOTES_SCHEMA.items():
         if column not in votes.columns:
             raise DataError(f"{path}: no column {column!r}; a table of votes has {', '.join(VOTES_SCHEMA)}")

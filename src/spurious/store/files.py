@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spurious.errors import StoreError
+
 UNFINISHED = ".tmp-"
 """Prefix of a file or directory that is being written or removed; whoever opens the run clears it away."""
 
@@ -23,10 +25,11 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, written: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Yield a temporary name beside `path`; when the block succeeds, sync it and rename it to `path`.
 
     Works for a file and for a directory of files. If the block raises, what it wrote is removed, `path` is as before.
+    `written` is called with the temporary name when all is written and before it appears.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{UNFINISHED}{path.name}")
@@ -37,6 +40,8 @@ def replacing(path: Path) -> Iterator[Path]:
             for inner in sorted(temporary.rglob("*")):
                 sync(inner)
         sync(temporary)
+        if written is not None:
+            written(temporary)
         temporary.replace(path)
     except BaseException:
         remove(temporary)
@@ -77,15 +82,32 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def keep_lines(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
-    """Rewrite a JSONL file with the rows that `keep` accepts; a torn last line, which a crash leaves, is dropped."""
-    if not path.exists():
-        return
-    rows = [line for line in complete_lines(path) if keep(json.loads(line))]
-    write_text(path, "".join(f"{row}\n" for row in rows))
-
-
 def complete_lines(path: Path) -> list[str]:
-    """The lines of a text file that end in a newline; bytes after the last one are a torn write, not a line."""
+    """The lines of a text file that end in a newline; bytes after the last one are a torn write, not a line.
+
+    Raises:
+        StoreError: it is not UTF-8.
+    """
     data = path.read_bytes()
-    return data[: data.rfind(b"\n") + 1].decode("utf-8").split("\n")[:-1]
+    try:
+        return data[: data.rfind(b"\n") + 1].decode("utf-8").split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        raise StoreError(f"{path}: damaged ({error})") from error
+
+
+def complete_rows(path: Path) -> list[dict[str, Any]]:
+    """The lines of a JSONL file as objects; a torn last line, which a crash leaves, is none.
+
+    Raises:
+        StoreError: a line is no JSON object.
+    """
+    rows = []
+    for number, line in enumerate(complete_lines(path), 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise StoreError(f"{path}, line {number}: damaged ({error})") from error
+        if not isinstance(row, dict):
+            raise StoreError(f"{path}, line {number}: damaged (no JSON object)")
+        rows.append(row)
+    return rows

@@ -9,7 +9,9 @@ from typing import Any
 from spurious.errors import CheckpointError
 from spurious.specs import RunSpec
 from spurious.store.adapter import adapter_base
+from spurious.store.digests import NAME
 from spurious.store.files import file_digest
+from spurious.store.written import written_down
 
 FINGERPRINT_VERSION = 2
 """Raised when a change of the code, or of a field's default, changes the results of an unchanged spec."""
@@ -19,7 +21,7 @@ _NOT_RESULTS = {"model", "revision", "reward", "label", "save_every"}
 labels are in the inputs. When checkpoints are kept changes nothing."""
 
 _MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
-_NOT_THE_MODEL = {"organism.json", "state.json", "optimizer.safetensors"}
+_NOT_THE_MODEL = {"organism.json", "state.json", "optimizer.safetensors", NAME}
 
 
 def canonical_json(value: Any) -> str:
@@ -53,6 +55,7 @@ def model_digest(source: str, revision: str | None = None) -> str:
 
     Raises:
         CheckpointError: the directory holds no model file.
+        StoreError: it says what its files were when they were written, and one is not that any more.
     """
     directory = Path(source)
     if not directory.is_dir():
@@ -62,6 +65,10 @@ def model_digest(source: str, revision: str | None = None) -> str:
     )
     if not files:
         raise CheckpointError(f"{directory}: no model here (no .safetensors, no config.json)")
+    digests = {path.name: file_digest(path) for path in files}
+    known = written_down(directory)
+    for name, now in digests.items():
+        known.check_digest(name, now)
     base = adapter_base(source)
     below = {"base": model_digest(base.model, base.revision)} if base else {}
-    return digest({**{path.name: file_digest(path) for path in files}, **below})
+    return digest({**digests, **below})

@@ -1,16 +1,26 @@
-"""Completions kept as they come, so that an interrupted evaluation or labeling goes on instead of starting over."""
+"""Completions kept as they come, so that an interrupted evaluation or labeling goes on instead of starting over.
 
+Every line ends with the CRC-32 of what it says, so that a bit that a disk has flipped is no other answer.
+"""
+
+import fcntl
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from zlib import crc32
 
-from spurious.errors import StoreError
-from spurious.store.files import complete_lines
+from spurious.errors import LockedError, StoreError
+from spurious.store.files import complete_lines, complete_rows
 from spurious.store.fingerprint import digest
 from spurious.types import Completion, Group, Prompt
+
+CRC = "crc32"
+
+_START_OVER = "remove it to sample everything again"
 
 
 class Journal:
@@ -20,16 +30,19 @@ class Journal:
         """Open or create the journal of one request.
 
         Raises:
-            StoreError: the file belongs to another request, or is damaged.
+            StoreError: the file belongs to another request, is damaged, or is being written by another process.
         """
         self._path, self._header = path, digest(dict(request))
-        self._groups: dict[tuple[str, int], dict[str, Any]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            self._read()
         self._file = path.open("a", encoding="utf-8")
-        if self._file.tell() == 0:
-            self._append({"request": self._header})
+        try:
+            self._lock()
+            self._groups = self._read()
+            if self._file.seek(0, os.SEEK_END) == 0:
+                self._append({"request": self._header})
+        except BaseException:
+            self._file.close()
+            raise
 
     def done(self, prompts: Iterable[Prompt]) -> list[Group]:
         """The groups that are already there, for those of the prompts that have one."""
@@ -59,23 +72,33 @@ class Journal:
     ) -> None:
         self._file.close()
 
-    def _read(self) -> None:
-        lines = complete_lines(self._path)
-        torn = self._path.stat().st_size - sum(len(line.encode()) + 1 for line in lines)
-        if torn:  # a crash in the middle of a line: cut it off, or the next line would be glued to it
-            with self._path.open("r+b") as file:
-                file.truncate(self._path.stat().st_size - torn)
+    def _lock(self) -> None:
         try:
-            rows = [json.loads(line) for line in lines]
-        except ValueError as error:
-            raise StoreError(f"{self._path}: damaged: {error}") from error
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LockedError(f"{self._path}: another process is writing these completions") from error
+
+    def _read(self) -> dict[tuple[str, int], dict[str, Any]]:
+        """What is there, by problem and copy; a torn last line is cut off, or the next would be glued to it."""
+        self._file.truncate(sum(len(line.encode()) + 1 for line in complete_lines(self._path)))
+        rows = complete_rows(self._path)
+        for number, row in enumerate(rows, 1):
+            if (said := row.pop(CRC, None)) is not None and said != _crc(row):
+                raise StoreError(f"{self._path}, line {number}: damaged, not what was written; {_START_OVER}")
         if rows and rows[0].get("request") != self._header:
             raise StoreError(f"{self._path}: holds the answers to another request; choose another folder or remove it")
-        self._groups = {(row["problem_id"], row["copy"]): row for row in rows[1:]}
+        try:
+            return {(row["problem_id"], row["copy"]): row for row in rows[1:]}
+        except KeyError as error:
+            raise StoreError(f"{self._path}: damaged, a line without {error}; {_START_OVER}") from error
 
     def _append(self, row: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(row) + "\n")
+        self._file.write(json.dumps({**row, CRC: _crc(row)}) + "\n")
         self._file.flush()
+
+
+def _crc(row: Mapping[str, Any]) -> int:
+    return crc32(json.dumps(row).encode())
 
 
 def _completion(row: Mapping[str, Any]) -> Completion:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import polars as pl
 
 from spurious.errors import StoreError
-from spurious.store.files import complete_lines
-from spurious.store.run import read_manifest
+from spurious.store.digests import Known
+from spurious.store.written import METRICS, known_files, line_name, read_lines, read_manifest, step_of
 
 
 @dataclass(frozen=True)
@@ -76,24 +76,59 @@ def _run_row(directory: Path) -> dict[str, Any]:
     }
 
 
+def metrics_rows(directory: Path) -> list[dict[str, Any]]:
+    """The metrics of a run, one row a step, as they were written.
+
+    Raises:
+        StoreError: the manifest or a line is damaged, or a line of a run that is done is missing.
+    """
+    known = known_files(directory, read_manifest(directory))
+    lines = read_lines(directory, known)
+    if _done(directory):
+        there = {line_name(step) for step, _ in lines}
+        if lost := sorted(set(known.names(METRICS)) - there):
+            raise StoreError(
+                f"{directory / METRICS}: damaged, the line of step {lost[0].rpartition(':')[2]} is missing"
+            )
+    return [json.loads(line) for _, line in lines]
+
+
 def _metrics(directory: Path) -> pl.DataFrame:
-    path = directory / "metrics.jsonl"
-    rows = [json.loads(line) for line in complete_lines(path)] if path.exists() else []
-    return _marked(pl.DataFrame(rows, infer_schema_length=None), directory)
+    return _marked(pl.DataFrame(metrics_rows(directory), infer_schema_length=None), directory)
 
 
 def _tables(directory: Path, folder: str, steps: Collection[int] | None, texts: bool) -> pl.DataFrame:
     """The files of one run, read together: one by one, opening them takes longer than what is in them."""
+    paths = [path for path in sorted((directory / folder).glob("[0-9]*.parquet")) if _within(path.name, steps)]
+    known = known_files(directory, read_manifest(directory))
+    _check_all(directory, folder, paths, steps, known)
     files = []
-    for path in sorted((directory / folder).glob("[0-9]*.parquet")):
-        step, _, bench = path.stem.partition("-")
-        if steps is None or int(step) in steps:
-            file = pl.scan_parquet(path)
-            files.append(file.with_columns(pl.lit(bench).alias("bench")) if folder == "evals" else file)
+    for path in paths:
+        file, bench = pl.scan_parquet(path), path.stem.partition("-")[2]
+        files.append(file.with_columns(pl.lit(bench).alias("bench")) if folder == "evals" else file)
     if not files:
         return pl.DataFrame()
     rows = pl.concat(files, how="diagonal_relaxed")
     return _marked((rows if texts else rows.drop("prompt", "text", strict=False)).collect(), directory)
+
+
+def _check_all(
+    directory: Path, folder: str, paths: Iterable[Path], steps: Collection[int] | None, known: Known
+) -> None:
+    """Every file is as it was written; of a run that is done none is missing."""
+    names = {f"{folder}/{path.name}" for path in paths}
+    if _done(directory):
+        names |= {name for name in known.names(f"{folder}/") if _within(name.partition("/")[2], steps)}
+    for name in sorted(names):
+        known.check(name)
+
+
+def _within(file: str, steps: Collection[int] | None) -> bool:
+    return steps is None or step_of(file) in steps
+
+
+def _done(directory: Path) -> bool:
+    return (directory / "DONE").exists()
 
 
 def _marked(table: pl.DataFrame, directory: Path) -> pl.DataFrame:

@@ -5,6 +5,8 @@
     rollouts/000020.parquet    the completions sampled at step 20, one row each
     evals/000020-chain.parquet the evaluation of the weights at step 20
     checkpoints/000020/        weights and optimizer after 20 steps, and the digests of their files
+    digests.txt                SHA-256 of every manifest, table and metrics line, from before it appeared
+    broken/000020.parquet      the completions of step 20, where a NaN, an infinity or the reward ended the run there
     logs/attempt-1.log
     DONE                       written last: its existence means the run is complete
 
@@ -26,18 +28,31 @@ from typing import IO, Any, Self
 import polars as pl
 
 from spurious.errors import LockedError, StoreError, told_to_stop
+from spurious.store import digests
+from spurious.store.digests import Digests
 from spurious.store.files import (
     UNFINISHED,
     file_digest,
-    keep_lines,
     remove,
     remove_whole,
     replacing,
-    write_json,
     write_text,
+)
+from spurious.store.written import (
+    CHECKPOINT,
+    METRICS,
+    check_checkpoint,
+    known_files,
+    line_name,
+    read_lines,
+    read_manifest,
+    step_of,
+    written_by,
 )
 
 KEPT_CHECKPOINTS = 2
+
+BROKEN = "broken"
 
 LOCK_PATIENCE = 0.2
 """Seconds to insist on a lock: who only looks whether a run is being written holds it for an instant."""
@@ -71,6 +86,7 @@ class Run:
         directory.mkdir(parents=True, exist_ok=True)
         _refuse_links(directory)
         self._lock = _lock(directory)
+        self._digests = Digests(directory)
         self._metrics: IO[str] | None = None
         try:
             self.manifest = self._claim(identity)
@@ -99,13 +115,21 @@ class Run:
     def write_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one step's metrics; `row` holds `step`."""
         if self._metrics is None:
-            self._metrics = (self.directory / "metrics.jsonl").open("a", encoding="utf-8")
-        self._metrics.write(json.dumps(row, allow_nan=False) + "\n")
+            self._metrics = (self.directory / METRICS).open("a", encoding="utf-8")
+        line = json.dumps(row, allow_nan=False)
+        self._digests.add_text(line_name(row["step"]), line)
+        self._metrics.write(line + "\n")
         self._metrics.flush()
 
     def write_rollouts(self, step: int, frame: pl.DataFrame) -> None:
         """Store the completions sampled at a step."""
         self._write_frame(self.directory / "rollouts" / f"{step:06d}.parquet", frame)
+
+    def write_broken(self, step: int, frame: pl.DataFrame) -> Path:
+        """Keep the rollout batch of a step that ended the run, for study; the next attempt removes it."""
+        path = self.directory / BROKEN / f"{step:06d}.parquet"
+        self._write_frame(path, frame)
+        return path
 
     def has_eval(self, step: int, bench: str) -> bool:
         """Whether this evaluation was stored by an earlier attempt."""
@@ -123,7 +147,7 @@ class Run:
             temporary.mkdir()
             write(temporary)
             digests = {path.name: file_digest(path) for path in sorted(temporary.iterdir())}
-            (temporary / "digests.json").write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
+            (temporary / CHECKPOINT).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
         for old in self._checkpoints()[:-KEPT_CHECKPOINTS]:
             remove_whole(old)
 
@@ -164,8 +188,9 @@ class Run:
                     f"it differs in {_difference(manifest, identity)}. Choose another directory"
                 )
             return manifest
+        ours = (".lock", digests.NAME)
         strangers = [
-            p.name for p in self.directory.iterdir() if p.name != ".lock" and not p.name.startswith(UNFINISHED)
+            p.name for p in self.directory.iterdir() if p.name not in ours and not p.name.startswith(UNFINISHED)
         ]
         if strangers:
             raise StoreError(f"{self.directory}: not empty and not a run directory (it holds {strangers[0]!r})")
@@ -174,6 +199,7 @@ class Run:
             "spec": dict(identity.spec),
             "inputs": dict(identity.inputs),
             **identity.facts,
+            "digests": digests.NAME,
             "attempts": [],
         }
 
@@ -190,18 +216,26 @@ class Run:
         """Remove what is newer than the last checkpoint and return its step."""
         if self.done:
             return int(self._checkpoints()[-1].name) if self._checkpoints() else 0
+        if not self.manifest["attempts"]:
+            self._digests.keep(lambda _: False)  # of a manifest that a crash has kept from appearing
+            return 0
         checkpoints = self._checkpoints()
         start = 0
         if checkpoints:
-            _check_digests(checkpoints[-1])
+            check_checkpoint(checkpoints[-1])
             start = int(checkpoints[-1].name)
-        keep_lines(self.directory / "metrics.jsonl", lambda row: row["step"] < start)
-        for path in sorted((self.directory / "rollouts").glob("[0-9]*.parquet")):
-            if int(path.stem) >= start:
-                path.unlink()
-        for path in sorted((self.directory / "evals").glob("[0-9]*.parquet")):
-            if int(path.stem.split("-")[0]) > start:
-                path.unlink()
+        known = known_files(self.directory, self.manifest)
+        lines = [line for step, line in read_lines(self.directory, known) if step < start]
+        if (self.directory / METRICS).exists():
+            write_text(self.directory / METRICS, "".join(f"{line}\n" for line in lines))
+        for folder, last in (("rollouts", start - 1), ("evals", start)):
+            for path in sorted((self.directory / folder).glob("[0-9]*.parquet")):
+                if step_of(path.name) > last:
+                    path.unlink()
+                else:
+                    known.check(f"{folder}/{path.name}")
+        remove(self.directory / BROKEN)
+        self._digests.keep(lambda name: written_by(name, start))
         return start
 
     def _begin_attempt(self) -> None:
@@ -217,7 +251,7 @@ class Run:
                 "status": "running",
             }
         )
-        write_json(self.directory / "manifest.json", self.manifest)  # first: without it this is no run directory
+        self._write_manifest()  # first: without it this is no run directory
         self.log.parent.mkdir(exist_ok=True)
 
     def _end_attempt(self, status: str, error: BaseException | None = None) -> None:
@@ -225,46 +259,20 @@ class Run:
         attempt.update(status=status, ended=_now())
         if error is not None:
             attempt["error"] = f"{type(error).__name__}: {error}"
-        write_json(self.directory / "manifest.json", self.manifest)
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        text = json.dumps(self.manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        self._digests.add_text("manifest.json", text)
+        write_text(self.directory / "manifest.json", text)
 
     def _eval_path(self, step: int, bench: str) -> Path:
         return self.directory / "evals" / f"{step:06d}-{bench}.parquet"
 
     def _write_frame(self, path: Path, frame: pl.DataFrame) -> None:
-        with replacing(path) as temporary:
+        name = f"{path.parent.name}/{path.name}"
+        with replacing(path, lambda temporary: self._digests.add(name, file_digest(temporary))) as temporary:
             frame.write_parquet(temporary)
-
-
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of a run directory.
-
-    Raises:
-        StoreError: there is none, or it cannot be read.
-    """
-    path = directory / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise StoreError(f"{directory}: not a run directory (no manifest.json)") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{path}: damaged ({error})") from error
-    return manifest
-
-
-def final_checkpoint(directory: Path) -> Path:
-    """The checkpoint that a complete run ended with, its files as they were written.
-
-    Raises:
-        StoreError: this is no run directory, the run is not complete, took no step, or a file is damaged.
-    """
-    steps = read_manifest(directory)["spec"]["steps"]
-    if not (directory / "DONE").exists():
-        raise StoreError(f"{directory}: the run is not complete; the command that started it goes on with it")
-    if not steps:
-        raise StoreError(f"{directory}: a run of no steps has no checkpoint; its model is the one it started from")
-    checkpoint = directory / "checkpoints" / f"{steps:06d}"
-    _check_digests(checkpoint)
-    return checkpoint
 
 
 def _refuse_links(directory: Path) -> None:
@@ -287,18 +295,6 @@ def _lock(directory: Path) -> IO[str]:
                 file.close()
                 raise LockedError(f"{directory}: another process is writing this run") from error
         sleep(LOCK_PATIENCE / 10)
-
-
-def _check_digests(checkpoint: Path) -> None:
-    path = checkpoint / "digests.json"
-    try:
-        digests = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: damaged ({error}); remove {checkpoint} to go on from the one before") from error
-    for name, expected in digests.items():
-        file = checkpoint / name
-        if not file.exists() or file_digest(file) != expected:
-            raise StoreError(f"{file}: missing or damaged; remove {checkpoint} to go on from the one before")
 
 
 def _difference(manifest: Mapping[str, Any], identity: Identity) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spurious.store.files import complete_lines
-from spurious.store.run import read_manifest
+from spurious.store.written import read_manifest
 
 State = Literal["owed", "running", "failed", "done"]
 """Not complete and nobody at work; being written now; ended by an error; complete."""
@@ -76,5 +76,7 @@ def is_locked(directory: Path) -> bool:
 def _seconds(attempt: dict[str, Any], log: Path) -> float:
     started = datetime.fromisoformat(attempt["started"]).timestamp()
     if "ended" in attempt:
-        return datetime.fromisoformat(attempt["ended"]).timestamp() - started
-    return max(0.0, log.stat().st_mtime - started) if log.exists() else 0.0
+        ended = datetime.fromisoformat(attempt["ended"]).timestamp()
+    else:
+        ended = log.stat().st_mtime if log.exists() else started
+    return max(0.0, ended - started)  # a clock that was set back in between tells nothing

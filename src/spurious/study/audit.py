@@ -28,7 +28,7 @@ from spurious.keys import Draw
 from spurious.signals import build_reward
 from spurious.signals.probe import Sampled, box_pay
 from spurious.specs import BenchSpec, RewardSpec
-from spurious.store.files import write_json
+from spurious.store.digests import Digests
 from spurious.study.record import folder
 from spurious.study.spec import StudySpec, resolve
 from spurious.study.study import Study
@@ -183,13 +183,14 @@ def conclude(study: Study, prompted: Study, *, looks: Sequence[int] = (), data_d
 
 def write_conclusion(store: Path, study: str, conclusion: Conclusion) -> None:
     """Keep it beside the study, for the report."""
-    write_json(folder(store, study) / CONCLUSION, conclusion.document())
+    text = json.dumps(conclusion.document(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    Digests(folder(store, study)).write(CONCLUSION, text)
 
 
 def read_conclusion(where: Path) -> dict[str, Any] | None:
     """The document of an audit's folder; None where there is none."""
     path = where / CONCLUSION
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return json.loads(Digests(where).text(CONCLUSION)) if path.exists() else None
 
 
 def _outcomes(evals: pl.DataFrame, arm: str, model: str) -> Outcomes:

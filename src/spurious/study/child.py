@@ -4,7 +4,6 @@ One pipe stays open for as long as the parent lives: its end means that the pare
 process ends at once too. Reports go into another, one JSON document a line; what anything prints goes to a log.
 """
 
-import errno
 import faulthandler
 import json
 import os
@@ -20,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from spurious.errors import InputError, LockedError, SpecError, SpuriousError, told_to_stop
+from spurious.errors import InputError, LockedError, SpecError, SpuriousError, disk_full, told_to_stop
 from spurious.store.environment import environment
 from spurious.store.shared import alone
 from spurious.verify import pool
@@ -100,9 +99,7 @@ def _run(request: dict[str, Any], report: Report) -> None:
 def _organism(request: dict[str, Any], report: Report) -> None:
     from spurious.organisms import Recipe, build
 
-    out = Path(request["directory"])
-    with alone(out):
-        build(Recipe.model_validate(request["recipe"]), out, progress=_progress(report))
+    build(Recipe.model_validate(request["recipe"]), Path(request["directory"]), progress=_progress(report))
 
 
 def _votes(request: dict[str, Any], report: Report) -> None:
@@ -181,17 +178,6 @@ def _ending(error: BaseException) -> Ending:
     if disk_full(error):
         return "full"
     return "input" if isinstance(error, InputError) else "failed"
-
-
-def disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or one behind it, says that the disk or the quota is full; libraries say it only in words."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if any(os.strerror(code).lower() in str(error).lower() for code in (errno.ENOSPC, errno.EDQUOT)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _sentence(error: BaseException) -> str:

@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spurious.errors import SpuriousError
+from spurious.errors import SpuriousError, disk_full
 from spurious.store.state import is_locked, run_state
 from spurious.study.cells import Planned, distinct, expand
-from spurious.study.child import disk_full
 from spurious.study.costs import Costs
 from spurious.study.followed import Followed
 from spurious.study.made import Made, Trained, run_request
@@ -329,8 +328,9 @@ def _stop(workers: Collection[Followed]) -> None:
 
 @contextmanager
 def _stop_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does; only the main thread may say so."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let SIGTERM do what Ctrl-C does, unless somebody has said already what it does; only the main thread may."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
     before: Callable[..., Any] | int | None = signal.signal(signal.SIGTERM, signal.default_int_handler)

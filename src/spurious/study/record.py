@@ -3,6 +3,7 @@
 studies/<name>/study.yaml            the study as it was run, profile applied
 studies/<name>/cells.json            arm, model and seed of every cell with the fingerprint of its run
 studies/<name>/declared.jsonl        every version of what was declared, with the runs that were done by then
+studies/<name>/digests.txt           SHA-256 of the files above, from before they appeared
 studies/<name>/logs/<fingerprint>.log          what a run's process said before its run directory was open
 studies/<name>/logs/<fingerprint>.failed.json  how it ended, where the run directory cannot tell
 """
@@ -18,10 +19,13 @@ from typing import Any
 import yaml
 
 from spurious.errors import StoreError
-from spurious.store.files import complete_lines, remove, write_json, write_text
+from spurious.store.digests import Digests
+from spurious.store.files import complete_rows, remove, write_json
 from spurious.store.state import State
 from spurious.study.cells import Cell
 from spurious.study.spec import StudySpec, load_spec
+
+STUDY, CELLS, DECLARATIONS = "study.yaml", "cells.json", "declared.jsonl"
 
 DECLARED = ("question", "expectation", "primary", "compare", "margin")
 """What is said before looking; a later change is kept beside the first version."""
@@ -47,9 +51,11 @@ def write_study(store: Path, study: StudySpec, cells: Sequence[Cell], done: int)
     where.mkdir(parents=True, exist_ok=True)
     with (where / ".lock").open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        write_text(where / "study.yaml", yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120))
-        write_json(where / "cells.json", [_cell_row(cell, store) for cell in cells])
-        _declare(where / "declared.jsonl", {name: fields[name] for name in DECLARED}, done)
+        kept = Digests(where)
+        kept.write(STUDY, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120))
+        rows = [_cell_row(cell, store) for cell in cells]
+        kept.write(CELLS, json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        _declare(where, {name: fields[name] for name in DECLARED}, done)
 
 
 def read_study(where: Path) -> tuple[StudySpec, list[Cell]]:
@@ -58,21 +64,25 @@ def read_study(where: Path) -> tuple[StudySpec, list[Cell]]:
     Raises:
         StoreError: the folder is not a study's, or is damaged.
     """
-    path = where / "cells.json"
+    if not (where / CELLS).exists():
+        raise StoreError(f"{where}: not the folder of a study (no {CELLS})")
+    kept = Digests(where)
+    kept.text(STUDY)
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise StoreError(f"{where}: not the folder of a study (no cells.json)") from error
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: damaged ({error})") from error
+        rows = json.loads(kept.text(CELLS))
+    except ValueError as error:
+        raise StoreError(f"{where / CELLS}: damaged ({error})") from error
     store = where.resolve().parent.parent
-    return load_spec(where / "study.yaml"), [_read_cell(row, store) for row in rows]
+    return load_spec(where / STUDY), [_read_cell(row, store) for row in rows]
 
 
 def declarations(where: Path) -> list[dict[str, Any]]:
     """Every version of what the study declared, oldest first, with `at` (UTC) and `done` (runs complete by then)."""
-    path = where / "declared.jsonl"
-    return [json.loads(line) for line in complete_lines(path)] if path.exists() else []
+    path = where / DECLARATIONS
+    if not path.exists():
+        return []
+    Digests(where).text(DECLARATIONS)
+    return complete_rows(path)
 
 
 def log_path(store: Path, study: str, key: str) -> Path:
@@ -120,10 +130,11 @@ def _read_cell(row: dict[str, Any], store: Path) -> Cell:
     return Cell(**{**row, "directory": directory, "first": tuple(row.get("first", ())), "state": state})
 
 
-def _declare(path: Path, declared: dict[str, Any], done: int) -> None:
+def _declare(where: Path, declared: dict[str, Any], done: int) -> None:
     """Add a version where it differs from the last one."""
-    before = declarations(path.parent)
+    before = declarations(where)
     if before and {name: before[-1][name] for name in declared} == declared:
         return
     row = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "done": done, **declared}
-    write_text(path, "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in [*before, row]))
+    lines = [json.dumps(one, ensure_ascii=False) for one in [*before, row]]
+    Digests(where).write(DECLARATIONS, "".join(f"{line}\n" for line in lines))

@@ -8,6 +8,7 @@ import polars as pl
 from spurious.behaviors import BEHAVIORS, measure
 from spurious.engines.files import check_size
 from spurious.errors import DataError
+from spurious.store.digests import check_noted
 from spurious.store.tables import BEHAVIOR, COMPLETION_COLUMNS, ROLLOUT_COLUMNS
 from spurious.untrusted import read_parquet
 
@@ -24,10 +25,12 @@ def read_table(path: Path) -> pl.DataFrame:
 
     Raises:
         DataError: it is broken, too large, lacks a column or has one of another type.
+        StoreError: its folder, or its run, says that it was another when it was written.
     """
     check_size(path)
     if path.suffix != ".parquet":
         raise DataError(f"{path}: our own tables are parquet files; --format jsonl reads other rows")
+    check_noted(path)
     return complete(read_parquet(path), str(path))
 
 
