@@ -125,7 +125,7 @@ def test_stopped_killed_and_started_again_the_grid_comes_to_the_same_bytes(undis
     stopped = start(path, tmp_path)
     working = wait_for_steps(tmp_path, 4, stopped)
     stopped.send_signal(signal.SIGTERM)
-    assert stopped.wait(60) == 130
+    assert stopped.wait(60) == 143
     assert "goes on where this one stopped" in stopped.said()
     assert [attempts(one)[-1]["status"] for one in working] == ["interrupted", "interrupted"]
 

@@ -1,20 +1,23 @@
 """The command line: arguments in, one function called. Commands are imported only when used.
 
 Results go to standard output, progress and messages to standard error. Exit status: 0 done; 2 the request or an input
-is wrong; 1 anything else; 130 interrupted.
+is wrong; 1 anything else; 130 interrupted by Ctrl-C, 143 by SIGTERM.
 """
 
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from cyclopts import App
 from pydantic import ValidationError
 
 from spurious import __version__
-from spurious.errors import InputError, SpuriousError
+from spurious.errors import InputError, SpuriousError, Terminated, disk_says, told_to_stop
 from spurious.terminal import say
 
 app = App(
@@ -57,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("default", category=UserWarning)
         warnings.showwarning = _show_warning
-        sys.exit(_status(arguments))
+        with _sigterm_is_ctrl_c():
+            status = _status(arguments)
+        sys.exit(status)
 
 
 def _status(arguments: Sequence[str] | None) -> int:
@@ -69,13 +74,40 @@ def _status(arguments: Sequence[str] | None) -> int:
     except SpuriousError as error:
         _say(str(error))
         return 1
-    except KeyboardInterrupt:
-        _say("interrupted; the same command goes on where this one stopped")
-        return 130
-    except Exception:
-        say(traceback.format_exc(), file=sys.stderr, end="")
-        return 1
+    except BaseException as error:
+        return _unforeseen(error)
     return 0
+
+
+def _unforeseen(error: BaseException) -> int:
+    """The exit status of what no command has raised on purpose, and what there is to say about it."""
+    if (stop := told_to_stop(error)) is not None:
+        _say("interrupted; the same command goes on where this one stopped")
+        return 143 if isinstance(stop, Terminated) else 130
+    if words := disk_says(error):
+        _say(f"{words} ({error}); what was finished is kept: make room, and the same command goes on from there")
+        return 1
+    if not isinstance(error, Exception):
+        raise error
+    say(traceback.format_exc(), file=sys.stderr, end="")
+    return 1
+
+
+@contextmanager
+def _sigterm_is_ctrl_c() -> Iterator[None]:
+    """Let a run that is told to end, as schedulers do, write down that it was; only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def describe(error: InputError | ValidationError) -> str:
