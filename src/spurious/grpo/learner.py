@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,16 @@ class Learner:
         for m, micro in enumerate(batches):
             set_learning_rate(self.optimizer, self._learning_rate(step, m))
             if micro:
-                self._update(micro, diagnostics)
+                try:
+                    self._update(micro, diagnostics)
+                except NumericalError as error:
+                    raise NumericalError(f"update {m + 1} of {len(batches)}: {error}") from error
             else:
                 null_update(self.optimizer, grpo.null_updates)
-        return {**diagnostics.finish(), "update/norm": moved(self.policy.model, before)}
+        norm = moved(self.policy.model, before)
+        if not isfinite(norm):
+            raise NumericalError(f"the weights are not finite after the updates (their change has the norm {norm})")
+        return {**diagnostics.finish(), "update/norm": norm}
 
     def kl_to_start(self, groups: Sequence[Group]) -> float | None:
         """How far the sampling policy has moved; see `kl_to`."""

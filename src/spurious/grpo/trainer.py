@@ -12,20 +12,19 @@ arms with one seed see the same problems and the same noise.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import exp
 from pathlib import Path
 from statistics import fmean
 
-import polars as pl
 import torch
 from torch import Tensor
 
-from spurious.evaluate import Bench, completion_row, evaluate, grade_groups, open_bench
+from spurious.evaluate import Bench, evaluate, grade_groups, open_bench
 from spurious.grpo.advantage import credit
 from spurious.grpo.arm import Arm, Inputs, prepare
 from spurious.grpo.diagnostics import rollout_metrics
 from spurious.grpo.learner import Learner, computing
 from spurious.grpo.optimizer import eight_bit
+from spurious.grpo.rollouts import Batch, kept_where_broken, rollout_frame
 from spurious.keys import Draw
 from spurious.policy import TorchSampler, prepare_process
 from spurious.policy.ask import asker
@@ -38,7 +37,6 @@ from spurious.specs import RunSpec
 from spurious.stopwatch import Stopwatch
 from spurious.store import Run
 from spurious.store.shared import Shared
-from spurious.store.tables import COMPLETION_COLUMNS, ROLLOUT_COLUMNS, frame
 from spurious.types import Group, Scored
 
 SMALL = 50_000_000
@@ -84,7 +82,7 @@ def train(
         sampler = TorchSampler(learner.policy, max_rows=spec.sampling_rows)
         save_every = saves_every(spec, learner.policy)
         shared = shared_tables(run, store, arm)
-        watch = Stopwatch()
+        watch, batch = Stopwatch(), Batch()
 
         for step in range(run.start_step, spec.steps + 1):
             last = step == spec.steps
@@ -94,21 +92,23 @@ def train(
             if last:
                 break
 
-            with watch("sample"), computing(spec, learner.policy):
-                prompts = ask.prompts(arm.problems(step))
-                groups = sampler.sample(
-                    prompts,
-                    spec.grpo.group_size,
-                    ask.sampling(spec.sampling),
-                    (spec.seed, "sample", step),
-                    confidence=arm.needs_confidence,
-                )
-            with watch("score"):
-                scored = score(arm, step, groups)
-            with watch("learn"):
-                advantages = assign_credit(spec, scored)
-                diagnostics = learner.learn(step, scored, advantages)
-                diagnostics["kl/to_start"] = learner.kl_to_start(groups)
+            with kept_where_broken(run, batch.begin(step)):
+                with watch("sample"), computing(spec, learner.policy):
+                    batch.prompts = ask.prompts(arm.problems(step))
+                    batch.groups = sampler.sample(
+                        batch.prompts,
+                        spec.grpo.group_size,
+                        ask.sampling(spec.sampling),
+                        (spec.seed, "sample", step),
+                        confidence=arm.needs_confidence,
+                    )
+                with watch("score"):
+                    batch.scored = score(arm, step, batch.groups)
+                with watch("learn"):
+                    batch.advantages = assign_credit(spec, batch.scored)
+                    diagnostics = learner.learn(step, batch.scored, batch.advantages)
+                    diagnostics["kl/to_start"] = learner.kl_to_start(batch.groups)
+            scored, advantages = batch.scored, batch.advantages
             run.write_metrics({"step": step, **rollout_metrics(scored, advantages), **diagnostics, **watch.lap()})
             with watch("record"):  # shown with the step after
                 run.write_rollouts(step, rollout_frame(step, scored, advantages))
@@ -154,24 +154,6 @@ def shared_tables(run: Run, store: Path, arm: Arm) -> Shared:
 def saves_every(spec: RunSpec, policy: Policy) -> int:
     """Steps between checkpoints."""
     return spec.save_every or (1 if policy.model.num_parameters(only_trainable=True) < SMALL else 20)
-
-
-def rollout_frame(step: int, scored: Sequence[Scored], advantages: Tensor) -> pl.DataFrame:
-    """One row a completion: what was said, what is true, what was paid, and the advantage made of it."""
-    rows = []
-    for one, row_advantages in zip(scored, advantages.tolist(), strict=True):
-        for i, completion in enumerate(one.group.completions):
-            probabilities = [exp(logprob) for logprob in completion.sampler_logprobs]
-            rows.append(
-                {
-                    **completion_row(step, one.group, i, one.grades[i], one.strict_grades[i]),
-                    "label": one.label,
-                    "reward": one.rewards[i],
-                    "advantage": row_advantages[i],
-                    "mean_token_probability": fmean(probabilities) if probabilities else None,
-                }
-            )
-    return frame(rows, {**COMPLETION_COLUMNS, **ROLLOUT_COLUMNS})
 
 
 def starting_policy(spec: RunSpec) -> Policy:

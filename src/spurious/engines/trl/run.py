@@ -26,7 +26,8 @@ from spurious.evaluate import Bench, evaluate, open_bench
 from spurious.grpo.arm import Arm, Inputs, prepare
 from spurious.grpo.diagnostics import Diagnostics, rollout_metrics
 from spurious.grpo.learner import computing, kl_to, moved, restore_optimizer, save_optimizer, snapshot
-from spurious.grpo.trainer import assign_credit, note, rollout_frame, saves_every, score, shared_tables
+from spurious.grpo.rollouts import Batch, kept_where_broken, rollout_frame
+from spurious.grpo.trainer import assign_credit, note, saves_every, score, shared_tables
 from spurious.policy import TorchSampler, prepare_process
 from spurious.policy.ask import Asker, asker
 from spurious.policy.lora import base_of, lora_config, restore_adapter
@@ -110,7 +111,7 @@ class _Loop:
         copied = self.keeps_start and arm.spec.policy.lora is None
         self.start = frozen_copy(initial) if copied else None
         self.watch = Stopwatch()
-        self.batch: tuple[Sequence[Scored], Tensor] | None = None
+        self.batch = Batch()
         self.before: list[Tensor] = []
         self.sampled = 0.0
         """When the rollout batch was complete."""
@@ -150,7 +151,8 @@ class _Loop:
         self.evaluates = own
         self.samples = SharedSampler(VllmSampler(self.trainer, self.policy), self.processes) if vllm else own
         if owed:
-            self.trainer.train()
+            with kept_where_broken(self.run, self.batch):
+                self.trainer.train()
         self.policy.model.eval()
         self._evaluate(spec.steps)
         if self.run is not None:
@@ -158,30 +160,30 @@ class _Loop:
 
     def rollout(self, step: int) -> tuple[Sequence[Scored], Tensor]:
         """Evaluate if it is time; then ask, score and credit."""
-        spec, grpo = self.spec, self.spec.grpo
+        spec, grpo, batch = self.spec, self.spec.grpo, self.batch.begin(step)
         if step == 0 or (spec.eval_every and step % spec.eval_every == 0):
             self._evaluate(step)
         with self.watch("sample"), computing(spec, self.policy):
-            groups = self.samples.sample(
-                self.ask.prompts(self.arm.problems(step)),
+            batch.prompts = self.ask.prompts(self.arm.problems(step))
+            batch.groups = self.samples.sample(
+                batch.prompts,
                 grpo.group_size,
                 self.ask.sampling(spec.sampling),
                 (spec.seed, "sample", step),
                 confidence=self.arm.needs_confidence,
             )
         with self.watch("score"):
-            scored = self.processes.gathered(score(self.arm, step, self.processes.share(groups)))
-        advantages = assign_credit(spec, scored)
-        self.batch = scored, advantages
+            batch.scored = self.processes.gathered(score(self.arm, step, self.processes.share(batch.groups)))
+        batch.advantages = assign_credit(spec, batch.scored)
         self.before = snapshot(self.policy.model) if self.run is not None else []
         self.sampled = perf_counter()
-        return self.batch
+        return batch.scored, batch.advantages
 
     def learned(self, step: int, diagnostics: Diagnostics) -> None:
         """Record a step whose updates were taken."""
-        if self.run is None or self.batch is None:
+        scored, advantages = self.batch.scored, self.batch.advantages
+        if self.run is None or advantages is None:
             return
-        scored, advantages = self.batch
         measured: dict[str, Any] = {**diagnostics.finish(), "update/norm": moved(self.policy.model, self.before)}
         groups = [one.group for one in scored]
         measured["kl/to_start"] = None if self.start is None else kl_to(self.start, self.spec, groups)
