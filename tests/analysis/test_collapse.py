@@ -55,6 +55,21 @@ def test_noise_is_no_fall(deviation, n):
     assert sum(one is not None for one in fallen) <= 6
 
 
+def test_a_gradient_far_above_its_usual_norm_is_a_spike():
+    usual = [0.1, 0.2, 0.0, 0.1, 0.3, 0.2, 0.1]  # without the step that had no gradient the median is .15
+    assert collapse(range(8), run(gradient=[*usual, 1.51])) == {"spike": 7}
+    assert collapse(range(8), run(gradient=[*usual, 1.49])) == {"spike": None}
+    assert collapse(range(6), run(gradient=[0.1, 0.1, 0.1, 0.1, 0.0, 9.0])) == {"spike": None}  # four steps: too few
+    grown = [0.1 * 1.2**k for k in range(40)]  # a thousandfold, but step by step
+    assert collapse(range(40), run(gradient=grown)) == {"spike": None}
+
+
+def test_noise_is_no_spike():
+    generator = np.random.default_rng(0)
+    runs = [generator.lognormal(-2, 0.5, 200) for _ in range(200)]
+    assert sum(collapse(range(200), run(gradient=one))["spike"] is not None for one in runs) <= 4
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 5])
 def test_a_few_steps_show_nothing(n):
     assert set(collapse(range(n), run(entropy=[0.5] * n, accuracy=[0.5] * n)).values()) <= {None}

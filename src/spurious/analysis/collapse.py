@@ -8,7 +8,7 @@ import numpy as np
 from spurious.analysis.onset import centered
 from spurious.analysis.statistics import Floats
 
-Sign = Literal["no entropy", "no signal", "cut off", "loops", "accuracy fell"]
+Sign = Literal["no entropy", "no signal", "cut off", "loops", "accuracy fell", "spike"]
 SIGNS: tuple[Sign, ...] = get_args(Sign)
 
 SERIES: Mapping[str, str] = {
@@ -17,6 +17,7 @@ SERIES: Mapping[str, str] = {
     "truncated": "tokens/truncated",
     "loops": "behavior/repetition",
     "accuracy": "truth/accuracy",
+    "gradient": "optim/grad_norm",
 }
 """What is looked at, and the column of the metrics that has it."""
 
@@ -39,6 +40,12 @@ NOISE_ERRORS = 4.0
 """A fall of at most so many standard errors of the noise is none: more than for an onset, for it is looked for at every
 step (a run of 200 steps without a trend then shows one in about a hundred)."""
 
+SPIKE = 10.0
+"""Times the usual norm of the gradient. The loss itself says little: over the updates of a batch its mean is near 0."""
+
+USUAL = (5, 20)
+"""The median of the steps before that had a gradient: of so many at least, and of at most the last so many."""
+
 
 def collapse(steps: Sequence[int], series: Mapping[str, Floats]) -> dict[Sign, float | None]:
     """The first step of every sign in one run; None where it did not show. Signs without their series are left out.
@@ -59,6 +66,8 @@ def collapse(steps: Sequence[int], series: Mapping[str, Floats]) -> dict[Sign, f
         found["loops"] = _first(steps, series["loops"] >= MOST_BROKEN)
     if "accuracy" in series:
         found["accuracy fell"] = _fall(steps, series["accuracy"])
+    if "gradient" in series:
+        found["spike"] = _spike(steps, series["gradient"])
     return found
 
 
@@ -79,3 +88,15 @@ def _fall(steps: Sequence[int], accuracy: Floats) -> float | None:
     below = np.maximum.accumulate(smooth) - smooth > max(LARGEST_FALL, NOISE_ERRORS * noise)
     fallen = np.flatnonzero(below)
     return float(steps[int(fallen[0])]) if fallen.size else None
+
+
+def _spike(steps: Sequence[int], norms: Floats) -> float | None:
+    """The first step whose gradient is far larger than those before; one is enough, for it has moved the weights."""
+    fewest, most = USUAL
+    before: list[float] = []
+    for step, norm in zip(steps, norms.tolist(), strict=True):
+        if len(before) >= fewest and norm > SPIKE * float(np.median(before[-most:])):
+            return float(step)
+        if norm > 0:
+            before.append(norm)
+    return None

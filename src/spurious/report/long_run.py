@@ -21,6 +21,7 @@ COLLAPSED = {
     "no signal": "no group has signal any more",
     "cut off": "half of the answers are cut off by the length limit",
     "loops": "half of the answers are stuck in a loop",
+    "spike": "the gradient had more than ten times its usual norm at a step",
     "accuracy fell": "accuracy has fallen by more than 15 points from its own maximum",
 }
 
