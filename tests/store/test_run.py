@@ -71,6 +71,23 @@ def test_only_the_last_two_checkpoints_stay(tmp_path):
     assert sorted(p.name for p in (tmp_path / "r" / "checkpoints").iterdir()) == ["000003", "000004"]
 
 
+def test_a_checkpoint_that_a_crash_has_kept_too_long_goes_too(tmp_path, monkeypatch):
+    with Run(tmp_path / "r", identity()) as run:
+        for step in (1, 2):
+            run.write_checkpoint(step, state(str(step)))
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr("spurious.store.run.remove_whole", ctrl_c)
+            run.write_checkpoint(3, state("3"))
+    assert len(list((tmp_path / "r" / "checkpoints").iterdir())) == 3
+    with Run(tmp_path / "r", identity()) as run:
+        assert run.start_step == 3
+    assert sorted(p.name for p in (tmp_path / "r" / "checkpoints").iterdir()) == ["000002", "000003"]
+
+
+def ctrl_c(_):
+    raise KeyboardInterrupt
+
+
 def test_a_finished_run_is_not_attempted_again(tmp_path):
     with Run(tmp_path / "r", identity()) as run:
         run.write_checkpoint(4, state("x"))

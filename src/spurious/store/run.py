@@ -148,8 +148,7 @@ class Run:
             write(temporary)
             digests = {path.name: file_digest(path) for path in sorted(temporary.iterdir())}
             (temporary / CHECKPOINT).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
-        for old in self._checkpoints()[:-KEPT_CHECKPOINTS]:
-            remove_whole(old)
+        self._drop_old_checkpoints()
 
     def say(self, message: str) -> None:
         """Append a line to this attempt's log."""
@@ -212,6 +211,10 @@ class Run:
     def _checkpoints(self) -> list[Path]:
         return sorted(path for path in (self.directory / "checkpoints").glob("[0-9]*") if path.is_dir())
 
+    def _drop_old_checkpoints(self) -> None:
+        for old in self._checkpoints()[:-KEPT_CHECKPOINTS]:
+            remove_whole(old)
+
     def _cut_back(self) -> int:
         """Remove what is newer than the last checkpoint and return its step."""
         if self.done:
@@ -224,6 +227,7 @@ class Run:
         if checkpoints:
             check_checkpoint(checkpoints[-1])
             start = int(checkpoints[-1].name)
+            self._drop_old_checkpoints()  # a crash may have come between the new one and this
         known = known_files(self.directory, self.manifest)
         lines = [line for step, line in read_lines(self.directory, known) if step < start]
         if (self.directory / METRICS).exists():
