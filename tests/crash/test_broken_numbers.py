@@ -110,7 +110,7 @@ def test_a_loss_or_gradient_that_is_no_number_never_reaches_the_weights(
 
 
 def test_weights_that_overflow_are_named(model, tmp_path):
-    with pytest.raises(NumericalError, match=r"step 0: .*not finite|step 1: .*logits are not finite") as caught:
+    with pytest.raises(NumericalError, match=r"step [01]: .*(nan|inf|not finite)") as caught:
         train(spec(model, grpo={**RUN["grpo"], "lr": 1e30, "max_grad_norm": None}), tmp_path / "run")
     assert kept(tmp_path / "run", int(str(caught.value)[5]), caught)["prompt"].null_count() == 0
 
