@@ -6,7 +6,8 @@ from typing import Any
 
 from spurious.grpo.arm import Arm
 from spurious.grpo.learner import Learner
-from spurious.grpo.trainer import assign_credit, rollout_frame, score
+from spurious.grpo.rollouts import rollout_frame
+from spurious.grpo.trainer import assign_credit, score
 from spurious.policy import TorchSampler
 from spurious.policy.ask import asker
 from spurious.policy.model import Policy
