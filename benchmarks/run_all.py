@@ -17,11 +17,11 @@ from spurious.organisms import build
 BENCHMARKS = {
     "grpo_vs_trl": ("--pairs", "5", "--batches", "2"),
     "where_seconds_go": (),
+    "memory": (),
+    "study": ("--runs", "24", "--steps", "2", "--pairs", "2"),
     "sampling_vs_generate": ("--pairs", "5"),
     "verify_vs_math_verify": (),
-    "study": ("--runs", "24", "--steps", "2", "--pairs", "2"),
-    "memory": (),
-    "growth": ("--reports", "25", "50", "100", "200"),
+    "growth": ("--reports", "25", "50", "200", "--report_steps", "6"),
     "gpu": (),
 }
 """In the order in which they run, with what sizes them."""

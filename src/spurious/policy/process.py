@@ -61,8 +61,10 @@ def keep_freed_memory() -> None:
     """
     if sys.platform != "linux" or any(name in os.environ for _, _, name in _MALLOC_LIMITS):
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-    for parameter, value, _ in _MALLOC_LIMITS if mallopt else ():
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # another C library
+        return
+    for parameter, value, _ in _MALLOC_LIMITS:
         mallopt(parameter, value)
 
 

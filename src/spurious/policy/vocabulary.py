@@ -34,7 +34,7 @@ def logprobs_of_logits(logits: Tensor, targets: Tensor, *, temperature: float, w
         temperature: Above zero.
         with_entropy: Also return entropies.
     """
-    everything = (_wide(logits) / temperature).log_softmax(-1)
+    everything = _tempered(logits, temperature).log_softmax(-1)
     logprobs = everything.gather(-1, targets[:, None])[:, 0]
     return TokenLogprobs(logprobs, -(everything.exp() * everything).sum(-1) if with_entropy else None)
 
@@ -132,7 +132,7 @@ def _online(
 
 def _scaled(hidden: Tensor, weight: Tensor, bias: Tensor | None, words: slice, temperature: float) -> Tensor:
     logits: Tensor = functional.linear(hidden, weight[words], None if bias is None else bias[words])
-    return _wide(logits) / temperature
+    return _tempered(logits, temperature)
 
 
 def _columns(targets: Tensor, words: slice) -> tuple[Tensor, Tensor]:
@@ -140,6 +140,11 @@ def _columns(targets: Tensor, words: slice) -> tuple[Tensor, Tensor]:
     column = targets - words.start
     size = words.stop - words.start
     return column.clamp(0, size - 1), (column >= 0) & (column < size)
+
+
+def _tempered(logits: Tensor, temperature: float) -> Tensor:
+    """In float32 or better; division by 1 changes no bit and reads and writes everything twice, back included."""
+    return _wide(logits) if temperature == 1 else _wide(logits) / temperature
 
 
 def _wide(logits: Tensor) -> Tensor:
