@@ -1,5 +1,7 @@
 """The account of memory, held against what torch really allocates on an organism."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,12 +13,14 @@ from spurious.grpo.memory import (
     optimizer_bytes,
 )
 from spurious.grpo.optimizer import make_optimizer, state_tensors
-from spurious.policy.body import body, cache_bytes, configuration
+from spurious.policy.body import body, cache_bytes, configuration, saved_bytes
 from spurious.policy.decoding import ModelDecoding
 from spurious.policy.fused import FusedDecoding
+from spurious.policy.lora import attach, halve_frozen
 from spurious.policy.model import load
 from spurious.policy.sampler import TorchSampler, padded_width
-from spurious.specs import GrpoSpec, RunSpec, SamplingSpec
+from spurious.specs import GrpoSpec, LoraSpec, RunSpec, SamplingSpec
+from spurious.store.adapter import AdapterBase
 from spurious.types import Problem, Prompt
 
 
@@ -93,6 +97,8 @@ def test_what_is_counted_follows_the_specification(measured):
     halved = lines(token_budget=8192, dtype="bfloat16")
     assert halved["learning", "activations of 8192 tokens"] == 8192 * body.saved["bfloat16"]
     assert halved["sampling", "copies of the weights"] == 2 * (body.linear + body.vocabulary * body.width)
+    again = {"policy": {"gradient_checkpointing": True}}
+    assert lines(**again)["learning", "activations of 16384 tokens"] == 16384 * body.recomputed["float32"]
     few = {"prompts_per_rollout": 1, "group_size": 2, "updates_per_rollout": 2}
     # no update holds more than one row here: a prompt of 512 - 128 tokens and 128 of completion
     assert ("learning", "activations of 512 tokens") in lines(grpo=few)
@@ -109,3 +115,36 @@ def test_the_largest_values_that_fit_do_and_one_more_does_not(measured):
         ]
         assert needed[0] <= device < needed[1], field
     assert largest_budget(spec, body, 4 * body.parameters) is None
+
+
+def test_the_account_of_an_adapter_is_exact_where_it_says_so(organism_dir):
+    pytest.importorskip("peft", reason="needs the extra large")
+    lora = {"lora": {"r": 4}}
+    policy = load(str(organism_dir))
+    attach(policy.model, LoraSpec(r=4), AdapterBase("m", None), 0)
+    halve_frozen(policy.model)
+    trained = [weights for weights in policy.model.parameters() if weights.requires_grad]
+    measured = body(configuration(str(organism_dir)), LoraSpec(r=4))
+    account = memory(run(organism_dir, policy=lora, dtype="bfloat16"), measured)
+    lines = {(item.phase, item.what.split(" (")[0]): item.bytes for item in account.items}
+    assert lines["always", "adapter"] == lines["learning", "gradients"] == nbytes(trained)
+    assert lines["always", "weights"] + nbytes(trained) == nbytes(policy.model.parameters())
+    assert lines["always", "optimizer state"] == 2 * nbytes(trained) + 4 * len(trained)
+    assert ("always", "frozen reference") not in lines
+    ids = torch.arange(5, 69).view(2, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        kept = saved_bytes(lambda: policy.model.get_decoder()(input_ids=ids, use_cache=False), policy.model)
+    reckoned = ids.numel() * measured.saved["bfloat16"]  # frozen norms keep less than trained ones
+    assert 0.8 * reckoned < kept <= reckoned
+
+
+def test_moments_of_8_bits_are_exact(measured):
+    pytest.importorskip("bitsandbytes", reason="needs the extra large")
+    spec, weights = GrpoSpec(optimizer="adamw_8bit"), [torch.nn.Parameter(torch.ones(n)) for n in (5000, 4096, 7)]
+    optimizer = make_optimizer(weights, spec)
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    shared = ("step", "qmap1", "qmap2")
+    held = nbytes(value for name, value in state_tensors(optimizer).items() if not name.endswith(shared))
+    assert optimizer_bytes(spec, replace(measured["qwen2"], trained=(5000, 4096, 7))) == held

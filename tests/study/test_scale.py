@@ -39,19 +39,19 @@ def test_models_that_are_not_here_are_measured_by_their_configurations(small, tm
     assert hub.body.parameters == 1_543_714_304
     assert hub.arm == "truth"  # the other arm keeps no reference
     assert organism.body.parameters < 500_000
-    assert organism.memory.fits
+    assert organism.fits
     assert not list(tmp_path.iterdir())
 
 
 def test_advice_makes_a_run_fit(small, tmp_path):
     study = resolve(big(small))
     before = scale_study(study, tmp_path)[0]
-    assert not before.memory.fits
-    words = before.advice.split("fits with ")[1].replace(" at most", "").split(" and ")
+    assert not before.fits
+    words = before.advice.split("80 GB with ")[1].split(" at most")[0].split(" and ")
     fields = {name: int(value) for name, value in (word.split() for word in words)}
     assert set(fields) == {"token_budget", "sampling_rows"}
     after = scale_study(resolve(big(small, **fields)), tmp_path)[0]
-    assert after.memory.fits
+    assert after.fits
     assert after.advice == "fits into 80 GB"
 
 

@@ -1,6 +1,7 @@
-"""What `--dry-run` prints."""
+"""What `--dry-run` prints, and what is said of memory before a run."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from spurious.cli.words import columns
 from spurious.terminal import say
 
 if TYPE_CHECKING:
+    from spurious.store import Run
     from spurious.study.scale import Scale
 
 
@@ -17,6 +19,14 @@ def show(scales: "Sequence[Scale]", *, as_json: bool) -> None:
         say(json.dumps([one.document() for one in scales], indent=2))
     else:
         say("\n\n".join(_text(one) for one in scales))
+
+
+def say_memory(run: "Run") -> None:
+    """Say on standard error what the run will take of its device, where that was reckoned."""
+    if (planned := run.manifest.get("memory")) is not None:
+        from spurious.grpo.room import in_words
+
+        print(f"spurious: {in_words(planned)}", file=sys.stderr)
 
 
 def _text(one: "Scale") -> str:

@@ -98,12 +98,13 @@ def train(
 
         show([scale_run(spec)], as_json=json_)
         return
+    from spurious.cli.scale import say_memory
     from spurious.cli.tables import gains, scores_by_step
     from spurious.progress import on_terminal
     from spurious.training import train as run_training
 
     with on_terminal() as progress:
-        directory = run_training(spec, out, store=store, data_dir=data, progress=progress)
+        directory = run_training(spec, out, store=store, data_dir=data, progress=progress, opened=say_memory)
     if int(os.environ.get("RANK", "0")):
         return  # the first of several processes says it
     if json_:

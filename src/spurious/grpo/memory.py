@@ -7,6 +7,7 @@ storage. Not counted: the allocator's slack, the driver's own memory, and tempor
 from dataclasses import dataclass
 from typing import Literal
 
+from spurious.grpo.optimizer import BLOCK, SMALLEST_8BIT
 from spurious.policy.body import Body
 from spurious.policy.draw import CHUNK_ELEMENTS
 from spurious.policy.sampler import FEWEST_ROWS, PREFILL_TOKENS, padded_width
@@ -50,43 +51,49 @@ class Memory:
         worst = max(phases, key=self.total)
         return worst, self.total("always") + self.total(worst)
 
-    @property
-    def fits(self) -> bool:
-        """Whether the peak stays within `DEVICE_GB`."""
-        return self.peak[1] <= DEVICE_GB * GB
+    def fits(self, device: int) -> bool:
+        """Whether the peak stays within so many bytes."""
+        return self.peak[1] <= device
 
 
-def memory(spec: RunSpec, body: Body) -> Memory:
-    """The account of a run of `spec` on a model of these sizes."""
-    half = spec.dtype == "bfloat16"
-    prompt = prompt_tokens(spec, body)
+def memory(spec: RunSpec, body: Body, prompt: int | None = None) -> Memory:
+    """The account of a run of `spec` on a model of these sizes, measured with the adapter of `spec` if it has one.
+
+    `prompt`: tokens of the longest prompt, as far as it is known; see `prompt_tokens`.
+    """
+    half, lora = spec.dtype == "bfloat16", spec.policy.lora is not None
+    prompt = prompt_tokens(spec, body) if prompt is None else prompt
     rows, tokens = _sampled(spec, prompt)
     learned = _learned(spec, prompt)
-    weights = _FLOAT * body.parameters
+    weights, trained = _FLOAT * body.parameters, _FLOAT * sum(body.trained)
     cache = rows * tokens * body.cached[spec.dtype]
     kept = "mixed" if half else "float32"
-    items = [
-        Item("always", "weights", "float32", weights),
-        Item("always", f"optimizer state ({spec.grpo.optimizer})", "float32", optimizer_bytes(spec.grpo, body)),
-    ]
-    if spec.measure_kl or spec.grpo.kl > 0:
+    if lora and half:
+        weights -= (_FLOAT - _HALF) * body.linear
+    items = [Item("always", "weights", kept if lora else "float32", weights)]
+    if lora:
+        items.append(Item("always", "adapter", "float32", trained))
+    items.append(
+        Item("always", f"optimizer state ({spec.grpo.optimizer})", "float32", optimizer_bytes(spec.grpo, body))
+    )
+    if (spec.measure_kl or spec.grpo.kl > 0) and not lora:
         items.append(Item("always", "frozen reference", "float32", weights))
     if half:
-        head = body.vocabulary * body.width
+        head, copied = body.vocabulary * body.width, sum(body.trained) if lora else body.linear
         items += [
-            Item("sampling", "copies of the weights", "bfloat16", _HALF * (body.linear + head)),
-            Item("learning", "copies of the weights", "bfloat16", _HALF * (body.linear + head * (not _chunked(body)))),
+            Item("sampling", "copies of the weights", "bfloat16", _HALF * (copied + head)),
+            Item("learning", "copies of the weights", "bfloat16", _HALF * (copied + head * (not _chunked(body)))),
         ]
     items += [
         Item("sampling", f"key/value cache, {rows} x {tokens} tokens", kept, cache),
         Item("sampling", "one layer of it, while it grows", kept, cache // body.layers),
         Item("sampling", f"logits of {rows} rows, and drawing", "mixed", _drawing(body, rows, half)),
         Item("sampling", "reading prompts", kept, _prefill(body, spec, prompt, half)),
-        Item("learning", "gradients", "float32", weights),
-        Item("learning", f"activations of {learned} tokens", kept, learned * body.saved[spec.dtype]),
-        Item("learning", "logits, in chunks, and their gradients", "float32", _loss(body, learned)),
-        Item("stepping", "gradients", "float32", weights),
-        Item("stepping", "temporaries of the step", "float32", weights),
+        Item("learning", "gradients", "float32", trained),
+        Item("learning", f"activations of {learned} tokens", kept, learned * _activations(spec, body)),
+        Item("learning", "logits, in chunks, and their gradients", "float32", _loss(body, learned, trained=not lora)),
+        Item("stepping", "gradients", "float32", trained),
+        Item("stepping", "temporaries of the step", "float32", _temporaries(spec.grpo, body)),
     ]
     return Memory(tuple(items))
 
@@ -98,25 +105,30 @@ def prompt_tokens(spec: RunSpec, body: Body) -> int:
 
 
 def optimizer_bytes(grpo: GrpoSpec, body: Body) -> int:
-    """AdamW keeps two moments and counts steps for each tensor; SGD keeps one moment, if any."""
+    """AdamW keeps two moments and counts steps for each tensor; SGD keeps one moment, if any.
+
+    Of 8 bits each, moments have a scale a block as well; those of small tensors stay whole.
+    """
     if grpo.optimizer == "adamw":
-        return _FLOAT * (2 * body.parameters + body.tensors)
-    return _FLOAT * body.parameters * bool(grpo.momentum)
+        return _FLOAT * (2 * sum(body.trained) + len(body.trained))
+    if grpo.optimizer == "adamw_8bit":
+        return sum(2 * (n + _FLOAT * -(-n // BLOCK)) if n >= SMALLEST_8BIT else 2 * _FLOAT * n for n in body.trained)
+    return _FLOAT * sum(body.trained) * bool(grpo.momentum)
 
 
-def largest_budget(spec: RunSpec, body: Body, device: int = DEVICE_GB * GB) -> int | None:
+def largest_budget(spec: RunSpec, body: Body, device: int, prompt: int | None = None) -> int | None:
     """The largest `token_budget` with which learning fits; None where no budget does."""
-    return _largest(spec, body, device, "learning", "token_budget")
+    return _largest(spec, body, device, prompt, "learning", "token_budget")
 
 
-def largest_rows(spec: RunSpec, body: Body, device: int = DEVICE_GB * GB) -> int | None:
+def largest_rows(spec: RunSpec, body: Body, device: int, prompt: int | None = None) -> int | None:
     """The largest `sampling_rows` with which sampling fits; None where no number does."""
-    return _largest(spec, body, device, "sampling", "sampling_rows")
+    return _largest(spec, body, device, prompt, "sampling", "sampling_rows")
 
 
-def _largest(spec: RunSpec, body: Body, device: int, phase: Phase, field: str) -> int | None:
+def _largest(spec: RunSpec, body: Body, device: int, prompt: int | None, phase: Phase, field: str) -> int | None:
     def fits(value: int) -> bool:
-        account = memory(spec.model_copy(update={field: value}), body)
+        account = memory(spec.model_copy(update={field: value}), body, prompt)
         return account.total("always") + account.total(phase) <= device
 
     low, high = 1, 2**20
@@ -155,12 +167,22 @@ def _prefill(body: Body, spec: RunSpec, prompt: int, half: bool) -> int:
     return tokens * 3 * (body.mlp * (_HALF if half else _FLOAT) + body.width * _FLOAT)
 
 
-def _loss(body: Body, tokens: int) -> int:
-    """Hidden states and their gradient, the output embedding's gradient, and four tensors of a chunk of logits."""
+def _activations(spec: RunSpec, body: Body) -> int:
+    """Bytes kept for one token between forward and backward."""
+    return (body.recomputed if spec.policy.gradient_checkpointing else body.saved)[spec.dtype]
+
+
+def _temporaries(grpo: GrpoSpec, body: Body) -> int:
+    """A step over all tensors at once keeps a copy of them; that of bitsandbytes goes from one to the next."""
+    return _FLOAT * (max(body.trained) if grpo.optimizer == "adamw_8bit" else sum(body.trained))
+
+
+def _loss(body: Body, tokens: int, *, trained: bool) -> int:
+    """Hidden states and their gradient, the output embedding's if trained, and four tensors of a chunk of logits."""
     if not _chunked(body):
         return tokens * _FLOAT * (2 * body.width + 3 * body.vocabulary)
     chunk = 4 * min(TOKEN_CHUNK, tokens) * min(VOCABULARY_CHUNK, body.vocabulary)
-    return _FLOAT * (2 * tokens * body.width + body.vocabulary * body.width + chunk)
+    return _FLOAT * (2 * tokens * body.width + body.vocabulary * body.width * trained + chunk)
 
 
 def _chunked(body: Body) -> bool:

@@ -25,6 +25,7 @@ from spurious.grpo.diagnostics import rollout_metrics
 from spurious.grpo.learner import Learner, computing
 from spurious.grpo.optimizer import eight_bit
 from spurious.grpo.rollouts import Batch, kept_where_broken, rollout_frame
+from spurious.grpo.room import SMALL, plan, within
 from spurious.keys import Draw
 from spurious.policy import TorchSampler, prepare_process
 from spurious.policy.ask import asker
@@ -38,9 +39,6 @@ from spurious.stopwatch import Stopwatch
 from spurious.store import Run
 from spurious.store.shared import Shared
 from spurious.types import Group, Scored
-
-SMALL = 50_000_000
-"""Below so many trained parameters a checkpoint costs next to nothing: every step is saved unless the spec differs."""
 
 
 def train(
@@ -70,12 +68,14 @@ def train(
         NumericalError: a NaN or an infinity arose.
     """
     arm = prepare(spec, Inputs(data_dir), prepare_process())
+    planned = plan(arm)
     initial = starting_policy(spec)
     ask = asker(spec.task, arm.task, initial)
     benches = [open_bench(bench, task, initial) for bench, task in arm.benches]
-    with Run(directory or store / arm.directory_name, arm.identity) as run:
+    with Run(directory or store / arm.directory_name, arm.identity.with_facts(memory=planned)) as run:
         if run.done:
             return run.directory
+        spec = within(spec, planned, run.manifest.get("memory"))
         if opened is not None:
             opened(run)
         learner = _start(spec, initial, run.checkpoint)

@@ -1,7 +1,7 @@
 """From problems to prompts: a template puts the question into words, the tokenizer into ids."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from spurious.policy.model import Policy, chat_renderer, prompt_ids
@@ -9,6 +9,9 @@ from spurious.specs import SamplingSpec, TaskSpec
 from spurious.tasks import Task
 from spurious.tasks.prompts import resolve, word
 from spurious.types import Problem, Prompt
+
+LONG = 64
+"""Questions, the longest of all, that are put into tokens to see how long prompts get."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,12 @@ class Asker:
         wording = word(problem.question, self.template, chat, self.prefix)
         ids = prompt_ids(self.policy, wording.text, problem.question) if self.policy else ()
         return Prompt(problem, wording.text, ids, copy)
+
+
+def longest_prompt(ask: Asker, problems: Sequence[Problem]) -> int:
+    """Tokens of the longest prompt, as far as the longest questions tell."""
+    longest = sorted(problems, key=lambda problem: len(problem.question))[-LONG:]
+    return max(len(prompt.token_ids) for prompt in ask.prompts(longest))
 
 
 def asker(spec: TaskSpec, task: Task, policy: Policy | None) -> Asker:

@@ -12,7 +12,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
 from spurious.errors import CheckpointError, SpecError
 from spurious.policy.known import known_model
-from spurious.store.adapter import adapter_base
+from spurious.policy.lora import adapters, attach
+from spurious.specs import LoraSpec
+from spurious.store.adapter import AdapterBase, adapter_base
 
 DTYPES = ("float32", "bfloat16")
 _LENGTH = 8
@@ -24,8 +26,9 @@ class Body:
     """The sizes that memory depends on."""
 
     parameters: int
-    tensors: int
-    """Parameter tensors."""
+    """Of the model, an adapter apart."""
+    trained: tuple[int, ...]
+    """Elements of each tensor that is trained: the model's, or those of an adapter."""
     linear: int
     """Parameters of linear layers, output embedding apart: what autocast copies."""
     vocabulary: int
@@ -38,6 +41,8 @@ class Body:
     saved: dict[str, int]
     """By dtype of the pass: bytes that autograd keeps for one token between forward and backward, in passes with a
     mask, where keys and values are repeated for every query head; a pass without one keeps up to 5 % less."""
+    recomputed: dict[str, int]
+    """The same where each layer keeps only its input and one at a time is computed again."""
     cached: dict[str, int]
     """By dtype of the pass: bytes of one token in the key/value cache."""
 
@@ -71,36 +76,55 @@ def weightless(config: Any) -> Any:
         return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
 
 
-def body(config: Any) -> Body:
-    """Build a model without weights and measure it."""
+def body(config: Any, lora: LoraSpec | None = None) -> Body:
+    """Build a model without weights, with an adapter if one is to be trained, and measure it.
+
+    An adapter keeps what the frozen layers beside it no longer keep, their inputs, and for each module its rank more.
+
+    Raises:
+        SpecError: the adapter cannot be made; see `spurious.policy.lora.attach`.
+    """
     model = weightless(config)
     text = config.get_text_config()
     head = model.get_output_embeddings()
     linear = [module for module in model.modules() if isinstance(module, nn.Linear) and module is not head]
+    copied = sum(parameter.numel() for module in linear for parameter in module.parameters())
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    layers, width = int(text.num_hidden_layers), int(text.hidden_size)
+    saved = {dtype: _per_token(config, dtype, _saved) for dtype in DTYPES}
+    cached = {dtype: _per_token(config, dtype, _cached) for dtype in DTYPES}
+    ranks = 0
+    if lora is not None:
+        with torch.device("meta"):
+            attach(model, lora, AdapterBase("", None), seed=0)
+        ranks = lora.r * len(adapters(model)) * torch.float32.itemsize
     return Body(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        tensors=len(list(model.parameters())),
-        linear=sum(parameter.numel() for module in linear for parameter in module.parameters()),
+        parameters=parameters,
+        trained=tuple(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        linear=copied,
         vocabulary=int(text.vocab_size),
-        width=int(text.hidden_size),
+        width=width,
         mlp=int(text.intermediate_size),
-        layers=int(text.num_hidden_layers),
+        layers=layers,
         positions=int(text.max_position_embeddings),
-        saved={dtype: _per_token(config, dtype, _saved) for dtype in DTYPES},
-        cached={dtype: _per_token(config, dtype, _cached) for dtype in DTYPES},
+        saved={dtype: round(once + layer * layers) + ranks for dtype, (once, layer) in saved.items()},
+        recomputed={
+            dtype: round(once + layer + layers * width * torch.float32.itemsize) + ranks // layers
+            for dtype, (once, layer) in saved.items()
+        },
+        cached={dtype: round(once + layer * layers) for dtype, (once, layer) in cached.items()},
     )
 
 
-def _per_token(config: Any, dtype: str, bytes_of: Callable[[Any, Tensor], int]) -> int:
-    """Bytes for one token of the decoder's pass: of two depths and two batch sizes, the slope in both."""
+def _per_token(config: Any, dtype: str, bytes_of: Callable[[Any, Tensor], int]) -> tuple[float, float]:
+    """Bytes for one token of the decoder's pass, once and for each layer: the slope in two depths and batch sizes."""
     with FakeTensorMode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
         totals = []
         for depth in (1, 2):
             model = AutoModelForCausalLM.from_config(_cut(config, depth), dtype=torch.float32)
             few, many = (bytes_of(model, torch.zeros(rows, _LENGTH, dtype=torch.long)) for rows in (2, 4))
             totals.append((many - few) / (2 * _LENGTH))
-    layers = int(config.get_text_config().num_hidden_layers)
-    return round(totals[0] + (totals[1] - totals[0]) * (layers - 1))
+    return 2 * totals[0] - totals[1], totals[1] - totals[0]
 
 
 def _cut(config: Any, layers: int) -> Any:

@@ -17,7 +17,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -68,6 +68,10 @@ class Identity:
     inputs: Mapping[str, str]
     facts: Mapping[str, Any]
     """Operators in words, versions, device, commit: recorded at the first attempt, no part of the identity."""
+
+    def with_facts(self, **facts: Any) -> Self:
+        """The same run with more facts; null ones are left out."""
+        return replace(self, facts={**self.facts, **{name: fact for name, fact in facts.items() if fact is not None}})
 
 
 class Run:

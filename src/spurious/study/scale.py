@@ -9,15 +9,18 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from spurious.grpo.memory import DEVICE_GB, Memory, largest_budget, largest_rows, memory, prompt_tokens
+from spurious.grpo.memory import DEVICE_GB, GB, Memory, memory, prompt_tokens
+from spurious.grpo.room import cut, remedies
 from spurious.organisms.model import configuration as organism_configuration
 from spurious.organisms.recipe import Recipe
 from spurious.organisms.tokenizer import train_tokenizer
 from spurious.policy.body import Body, body, configuration
-from spurious.specs import RunSpec
+from spurious.specs import LoraSpec, RunSpec
 from spurious.study.cells import starts
 from spurious.study.made import Organism
 from spurious.study.spec import StudySpec
+
+DEVICE = DEVICE_GB * GB
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,20 @@ class Scale:
     @property
     def advice(self) -> str:
         """How it can fit, or that it cannot."""
-        if self.memory.fits:
+        if self.fits:
             return f"fits into {DEVICE_GB} GB"
-        budget, rows = largest_budget(self.spec, self.body), largest_rows(self.spec, self.body)
-        stepping = self.memory.total("always") + self.memory.total("stepping")
-        if budget is None or rows is None or stepping > DEVICE_GB * 10**9:
-            return f"does not fit into {DEVICE_GB} GB at any token_budget or sampling_rows"
-        words = [f"token_budget {budget}"] * (budget < self.spec.token_budget)
-        words += [f"sampling_rows {rows}"] * (rows < self.spec.sampling_rows)
-        return f"does not fit into {DEVICE_GB} GB; fits with " + " and ".join(words) + " at most"
+        found = cut(self.spec, self.body, DEVICE)
+        if found is None:
+            would = remedies(self.spec, self.body, DEVICE)
+            return f"does not fit into {DEVICE_GB} GB at any token_budget or sampling_rows; {would}"
+        asked = self.spec.token_budget, self.spec.sampling_rows
+        words = [f"{name} {n}" for (name, n), most in zip(found._asdict().items(), asked, strict=True) if n < most]
+        return f"fits into {DEVICE_GB} GB with {' and '.join(words)} at most, which a GPU cuts it to"
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits as it is."""
+        return self.memory.fits(DEVICE)
 
     def document(self) -> dict[str, Any]:
         """Everything, as JSON has it."""
@@ -69,7 +77,7 @@ class Scale:
             ],
             "peak": {"phase": phase, "bytes": peak},
             "device_gb": DEVICE_GB,
-            "fits": self.memory.fits,
+            "fits": self.fits,
             "advice": self.advice,
         }
 
@@ -83,11 +91,14 @@ def scale_study(study: StudySpec, store: Path) -> list[Scale]:
     found = []
     for name, origin in starts(study, store).items():
         recipe = next((made.recipe for made in origin.first if isinstance(made, Organism)), None)
-        measured = _there(origin.source) if recipe is None else _unbuilt(recipe)
         runs = {arm: study.run_spec(arm, name, study.seeds[0], origin.source) for arm in study.arms}
-        accounts = {arm: memory(run, measured) for arm, run in runs.items()}
+        bodies = {
+            arm: _there(origin.source, run.policy.lora) if recipe is None else _unbuilt(recipe, run.policy.lora)
+            for arm, run in runs.items()
+        }
+        accounts = {arm: memory(run, bodies[arm]) for arm, run in runs.items()}
         arm = max(runs, key=partial(_demand, runs, accounts))
-        found.append(Scale(name, arm, runs[arm], measured, accounts[arm]))
+        found.append(Scale(name, arm, runs[arm], bodies[arm], accounts[arm]))
     return found
 
 
@@ -97,7 +108,7 @@ def scale_run(spec: RunSpec) -> Scale:
     Raises:
         InputError: the model has no configuration at hand.
     """
-    measured = _there(spec.model)
+    measured = _there(spec.model, spec.policy.lora)
     return Scale(Path(spec.model).name, spec.reward.name, spec, measured, memory(spec, measured))
 
 
@@ -107,9 +118,9 @@ def _demand(runs: Mapping[str, RunSpec], accounts: Mapping[str, Memory], arm: st
 
 
 @cache
-def _there(source: str) -> Body:
-    return body(configuration(source))
+def _there(source: str, lora: LoraSpec | None) -> Body:
+    return body(configuration(source), lora)
 
 
-def _unbuilt(recipe: Recipe) -> Body:
-    return body(organism_configuration(recipe.architecture, train_tokenizer()))
+def _unbuilt(recipe: Recipe, lora: LoraSpec | None) -> Body:
+    return body(organism_configuration(recipe.architecture, train_tokenizer()), lora)

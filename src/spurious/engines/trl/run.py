@@ -29,7 +29,7 @@ from spurious.grpo.learner import computing, kl_to, moved, restore_optimizer, sa
 from spurious.grpo.rollouts import Batch, kept_where_broken, rollout_frame
 from spurious.grpo.trainer import assign_credit, note, saves_every, score, shared_tables
 from spurious.policy import TorchSampler, prepare_process
-from spurious.policy.ask import Asker, asker
+from spurious.policy.ask import Asker, asker, longest_prompt
 from spurious.policy.lora import base_of, lora_config, restore_adapter
 from spurious.policy.model import Policy, frozen_copy, load, save
 from spurious.progress import Progress, quiet
@@ -38,9 +38,6 @@ from spurious.stopwatch import Stopwatch
 from spurious.store import Run
 from spurious.store.shared import Shared
 from spurious.types import Scored
-
-LONG = 64
-"""Questions, the longest of all, that are put into tokens to see how many completions a pass can hold."""
 
 
 def train(
@@ -67,7 +64,7 @@ def train(
     PartialState(cpu=not torch.cuda.is_available())  # joins the other processes, and says which device is ours
     initial = load(spec.model, revision=spec.revision)
     ask = asker(spec.task, arm.task, initial)
-    cut = passes(spec, processes.count, _longest_prompt(spec, arm, ask))
+    cut = passes(spec, processes.count, longest_prompt(ask, arm.kept))
     check_entropy(spec, cut, processes.count)
     facts = _facts(arm, operators(spec, processes.count, cut))
     with ExitStack() as stack:
@@ -228,9 +225,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _longest_prompt(spec: RunSpec, arm: Arm, ask: Asker) -> int:
-    """Tokens of the longest prompt, as far as the longest questions tell."""
-    longest = sorted(arm.kept, key=lambda problem: len(problem.question))[-LONG:]
-    return max(len(prompt.token_ids) for prompt in ask.prompts(longest))
