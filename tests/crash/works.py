@@ -98,7 +98,9 @@ def of_runs(root: Path) -> Results:
 
 
 def of_files(root: Path, *patterns: str) -> Results:
-    return {path.name: digest(path) for pattern in patterns for path in sorted(root.glob(pattern))}
+    """Those that have appeared: one that is still being written has a name of its own."""
+    there = [path for pattern in patterns for path in sorted(root.glob(pattern))]
+    return {path.name: digest(path) for path in there if not path.name.startswith(".tmp-")}
 
 
 def organism(place: Path) -> None:
