@@ -2,12 +2,13 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from spurious.cli.study import check_complete, run_owed
+from spurious.cli.study import run_owed
 from spurious.cli.words import Arguments, columns, named, percent, plain
 from spurious.errors import SpecError
 from spurious.specs import BenchSpec, GrpoSpec, RewardSpec, SamplingSpec, TaskSpec
@@ -15,7 +16,6 @@ from spurious.terminal import say
 
 if TYPE_CHECKING:
     from spurious.study.audit import Conclusion
-    from spurious.study.spec import StudySpec
 
 
 def audit(
@@ -63,7 +63,8 @@ def audit(
         json_: Print one JSON document, its word under "verdict", and nothing else, to standard output.
     """
     from spurious.signals import build_reward
-    from spurious.study.audit import ORGANISMS, PROMPTS, declare, look_at, prompting
+    from spurious.study.audit import ORGANISMS, PROMPTS, declare, look_at
+    from spurious.study.audit import audit as run_audit
 
     if seeds < 1:
         raise SpecError(f"--seeds: {seeds}; there must be one at least")
@@ -82,34 +83,19 @@ def audit(
         bench=BenchSpec(task=TaskSpec(name=bench or task), max_tokens=sampling.max_tokens),
     )
     prompts = ("", *prompt) if prompt else PROMPTS
-    looks = look_at(seeds) if stop_when_decided else ()
-    conclusion = _run(spec, prompting(spec, prompts), looks, out, data, jobs)
+    conclusion = run_audit(
+        spec,
+        out,
+        prompts=prompts,
+        looks=look_at(seeds) if stop_when_decided else (),
+        data_dir=data,
+        run=partial(run_owed, store=out, data=data, jobs=jobs),
+    )
     if json_:
         say(json.dumps(conclusion.document(), indent=2))
     else:
         say(_text(conclusion))
     say(out / "studies" / spec.name, file=sys.stderr)
-
-
-def _run(
-    spec: "StudySpec", prompts: "StudySpec", looks: tuple[int, ...], store: Path, data: Path | None, jobs: str
-) -> "Conclusion":
-    """Run one look after the other until the verdict is plain, keeping each verdict as it comes."""
-    from spurious.study import open_study
-    from spurious.study.audit import conclude, write_conclusion
-    from spurious.study.record import folder
-
-    for look in looks or (len(spec.seeds),):
-        now = spec.model_copy(update={"seeds": spec.seeds[:look]})
-        for part in (now, prompts):
-            check_complete(run_owed(part, store, data=data, jobs=jobs), store)
-        conclusion = conclude(
-            open_study(folder(store, now.name)), open_study(folder(store, prompts.name)), looks=looks, data_dir=data
-        )
-        write_conclusion(store, now.name, conclusion)
-        if conclusion.verdict.next_look is None:
-            break
-    return conclusion
 
 
 def _models(sources: tuple[str, ...]) -> dict[str, Any]:

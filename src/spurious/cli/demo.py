@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from spurious.cli.report import material
-from spurious.cli.study import check_complete, run_owed
+from spurious.cli.study import run_owed
 from spurious.terminal import say
 
 STUDY = "demo.yaml"
@@ -34,4 +34,4 @@ def demo(*, out: Path = Path("runs/demo"), profile: str | None = None, jobs: str
     say("\n".join([spec.question, headline(found, counted), *caveats(found, counted)]))
     say(home / "report.html")
     say(f"Runs are kept in {out}.", file=sys.stderr)
-    check_complete(outcome, out)
+    outcome.check(out)

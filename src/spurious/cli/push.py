@@ -39,13 +39,13 @@ def push(
     if dry_run != (out is not None):
         raise SpecError("--out: the folder that --dry-run writes; give both or neither")
     from spurious import hub
-    from spurious.cli.report import study_material
     from spurious.report.card import card
     from spurious.store import final_checkpoint
+    from spurious.study.shown import load_material
 
     name = hub.repository(to)
     found = final_checkpoint(run)
-    text = card(run, study_material(study, store)[0] if study else None)
+    text = card(run, load_material(study, store)[0] if study else None)
     with _openable(found) as checkpoint:
         if out is not None:
             for path in hub.write(checkpoint, text, out):

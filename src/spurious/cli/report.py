@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from spurious.errors import StoreError
 from spurious.terminal import say
 
 if TYPE_CHECKING:
@@ -48,21 +47,6 @@ def material(path: Path, store: Path) -> "tuple[Material, Path]":
 
     if (path / "manifest.json").exists():
         return single_run(path), path
-    return study_material(path, store)
+    from spurious.study.shown import load_material
 
-
-def study_material(path: Path, store: Path) -> "tuple[Material, Path]":
-    """A study as a report takes it, from its folder or its YAML file, and its folder."""
-    if path.is_dir() and not (path / "cells.json").exists():
-        raise StoreError(
-            f"{path}: neither a study's folder (STORE/studies/NAME, with cells.json) nor a run directory "
-            "(with manifest.json)"
-        )
-    from spurious.study import open_study
-    from spurious.study.prompts import prompted_rows
-    from spurious.study.record import folder
-    from spurious.study.shown import material_of
-
-    study = open_study(path, store)
-    home = path if path.is_dir() else folder(store, study.spec.name)
-    return material_of(study, path / "study.yaml" if path.is_dir() else path, home, prompted_rows(study)), home
+    return load_material(path, store)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from spurious.cli.words import Arguments, columns, plain
-from spurious.errors import SpecError, SpuriousError
+from spurious.errors import SpecError
 from spurious.terminal import say
 
 if TYPE_CHECKING:
     from spurious.study.cells import Cell
-    from spurious.study.launch import Outcome
+    from spurious.study.ending import Outcome
     from spurious.study.plan import Plan
     from spurious.study.spec import StudySpec
     from spurious.study.worker import Place
@@ -112,7 +112,7 @@ def run(
     done = open_study(folder(store, spec.name))
     say(_grid(done.cells))
     say(f"{folder(store, spec.name)}", file=sys.stderr)
-    check_complete(outcome, store)
+    outcome.check(store)
 
 
 @study.command
@@ -213,12 +213,6 @@ def run_owed(
         return run_study(spec, store, data_dir=data, jobs=_jobs(jobs), only=only, watch=watch, place=place)
 
 
-def check_complete(outcome: "Outcome", store: Path) -> None:
-    """Raise SpuriousError, saying what is missing and why, unless every run is there."""
-    if not outcome.complete:
-        raise SpuriousError(_shortfall(outcome, store))
-
-
 def _jobs(text: str) -> int | None:
     if text == "auto":
         return None
@@ -231,21 +225,6 @@ def _check_arms(spec: "StudySpec", only: Iterable[str]) -> None:
     for arm in only:
         if arm not in spec.arms:
             raise SpecError(f"--only: there is no arm {arm!r}; there are {', '.join(spec.arms)}")
-
-
-def _shortfall(outcome: "Outcome", store: Path) -> str:
-    from spurious.study.launch import full_message
-
-    lines = [
-        f"{title}: {failure.error}" + (f"\n  log: {failure.log}" if failure.log else "")
-        for title, failure in outcome.failures
-    ]
-    head = f"{len(outcome.failures)} failed"
-    if outcome.not_started:
-        head += f", {outcome.not_started} runs were not started"
-    if outcome.full:
-        lines.append(full_message(store))
-    return "\n".join([f"{head}, {outcome.done} are done", *lines])
 
 
 def _grid(cells: "Sequence[Cell]") -> str:

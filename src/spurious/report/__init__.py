@@ -5,7 +5,7 @@ from spurious.report.answer import answer
 from spurious.report.habit import Habit
 from spurious.report.material import Cell, Declared, Material, Outcome, gather, single_run
 from spurious.report.page import figures, render
-from spurious.report.static import export
+from spurious.report.static import document, export
 from spurious.report.words import caveats, headline
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "analyses",
     "answer",
     "caveats",
+    "document",
     "export",
     "figures",
     "gather",

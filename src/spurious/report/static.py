@@ -34,7 +34,7 @@ def export(figures: Sequence[Figure], directory: Path, kind: Format, *, tables: 
     paths = [directory / f"{figure.slug}.{kind}" for figure in figures]
     try:
         plotly.io.write_images(
-            [_document(figure) for figure in figures],
+            [document(figure) for figure in figures],
             paths,
             width=WIDTH,
             height=[figure.height + 70 for figure in figures],
@@ -56,8 +56,11 @@ def _settled(svg: str, name: str) -> str:
     return svg.replace(drawn.group(1), hashlib.sha256(name.encode()).hexdigest()[:6]) if drawn else svg
 
 
-def _document(figure: Figure) -> dict[str, Any]:
-    """The figure as Plotly's own document, titled, with a legend where it has several named traces."""
+def document(figure: Figure) -> dict[str, Any]:
+    """The figure as Plotly's own document, in the light palette, titled, with a legend where several traces are named.
+
+    `plotly.graph_objects.Figure(document(figure))` is what a notebook shows.
+    """
     named = [trace for trace in figure.data if trace.get("name") and trace.get("showlegend", True)]
     layout = {
         **inked(dict(figure.layout), "light"),

@@ -5,8 +5,9 @@ added is its conclusion, `audit.json` in the study's folder.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from spurious.signals import build_reward
 from spurious.signals.probe import Sampled, box_pay
 from spurious.specs import BenchSpec, RewardSpec
 from spurious.store.digests import Digests
+from spurious.study.ending import Outcome
+from spurious.study.launch import run_study
 from spurious.study.record import folder
 from spurious.study.spec import StudySpec, resolve
-from spurious.study.study import Study
+from spurious.study.study import Study, open_study
 from spurious.tasks.prompts import PYTHON_PREFIX
 
 AUDITED, SHUFFLED, SAME_RATE, FORMAT, CONSTANT, TRUTH = (
@@ -139,6 +142,43 @@ def prompting(audit: StudySpec, prompts: Sequence[str] = PROMPTS) -> StudySpec:
         },
         where="audit",
     )
+
+
+def audit(
+    spec: StudySpec,
+    store: Path,
+    *,
+    prompts: Sequence[str] = PROMPTS,
+    looks: Sequence[int] = (),
+    data_dir: Path | None = None,
+    run: Callable[[StudySpec], Outcome] | None = None,
+) -> Conclusion:
+    """Run what an audit owes, and say what came of it; the conclusion is kept beside the study too.
+
+    Args:
+        spec: what `declare` returned.
+        store: where runs, organisms and the audit's folder are kept.
+        prompts: openings of the untrained models' turn.
+        looks: after how many seeds to look and stop if the verdict is plain; empty: once, after all.
+        data_dir: local copies of data sets, instead of the hub.
+        run: runs what a study owes; by default `run_study`, which shows nothing.
+
+    Raises:
+        InputError: the reward, a model or the task cannot be used.
+        SpuriousError: runs failed, so there is no verdict; the message says which and why.
+    """
+    run = run or partial(run_study, store=store, data_dir=data_dir)
+    asked = prompting(spec, prompts)
+    for look in looks or (len(spec.seeds),):
+        now = spec.model_copy(update={"seeds": spec.seeds[:look]})
+        for part in (now, asked):
+            run(part).check(store)
+        opened = [open_study(folder(store, one.name)) for one in (now, asked)]
+        conclusion = conclude(opened[0], opened[1], looks=looks, data_dir=data_dir)
+        write_conclusion(store, spec.name, conclusion)
+        if conclusion.verdict.next_look is None:
+            break
+    return conclusion
 
 
 def look_at(seeds: int) -> tuple[int, ...]:

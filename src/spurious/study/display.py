@@ -1,7 +1,7 @@
 """One display for a whole grid: a bar over all runs with what is left, and a line for each that is under way."""
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,19 @@ class Messages(Watch):
     def say(self, message: str) -> None:
         """Print it."""
         say(f"spurious: {message}", file=sys.stderr)
+
+
+class Line(Watch):
+    """One line that is said again and again, for a notebook: how many runs are done, and what is left."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        """`tell` puts the line in place of the last one."""
+        self._tell = tell
+
+    def show(self, done: int, total: int, running: Collection[Followed], remaining: float | None) -> None:
+        """Say it."""
+        left = "" if remaining is None else f", {duration(remaining)} left"
+        self._tell(f"{done} of {total} runs{left}")
 
 
 class Bars(Watch):

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from spurious.errors import SpuriousError, disk_full
 from spurious.store.state import is_locked, run_state
 from spurious.study.cells import Planned, distinct, expand
 from spurious.study.costs import Costs
+from spurious.study.ending import Outcome, full_message
 from spurious.study.followed import Followed
 from spurious.study.made import Made, Trained, run_request
 from spurious.study.record import Failure, clear_failure, log_path, write_failure, write_study
@@ -55,25 +56,6 @@ class Job:
         if isinstance(self.work, Planned):
             return self.work.cell.directory
         return self.work.directory if isinstance(self.work, Trained) else None
-
-
-@dataclass
-class Outcome:
-    """What a call of `run_study` came to; runs that are several cells count once."""
-
-    done: int = 0
-    """Runs that are complete now."""
-    failures: list[tuple[str, Failure]] = field(default_factory=list)
-    """Jobs by title, and how they ended."""
-    not_started: int = 0
-    """Runs that are owed still and were not tried: what they need could not be made, or the disk was full."""
-    full: bool = False
-    """Whether there was no space left: nothing more was started then."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that was asked for is there."""
-        return not self.failures and not self.not_started
 
 
 class Watch:
@@ -120,11 +102,6 @@ def run_study(
         if disk_full(error):
             raise SpuriousError(full_message(store)) from error
         raise
-
-
-def full_message(store: Path) -> str:
-    """What to say when there is no space left."""
-    return f"{store.resolve()}: no space left (disk or quota); nothing is lost: make room and run the study again"
 
 
 class _Launch:

@@ -6,10 +6,29 @@ from shlex import join
 import polars as pl
 
 from spurious.analysis import outcome
+from spurious.errors import StoreError
 from spurious.report import Cell, Declared, Habit, Material, Outcome, gather
 from spurious.study.audit import read_conclusion
-from spurious.study.record import declarations
-from spurious.study.study import Study
+from spurious.study.prompts import prompted_rows
+from spurious.study.record import declarations, folder
+from spurious.study.study import Study, open_study
+
+
+def load_material(path: Path, store: Path = Path("runs")) -> tuple[Material, Path]:
+    """A study as a report takes it, from its folder (`<store>/studies/<name>`) or its YAML file, and its folder.
+
+    Raises:
+        SpecError: the file is wrong; the message names file and field.
+        StoreError: the folder is not a study's, or a run in it is damaged.
+    """
+    if path.is_dir() and not (path / "cells.json").exists():
+        raise StoreError(
+            f"{path}: neither a study's folder (STORE/studies/NAME, with cells.json) nor a run directory "
+            "(with manifest.json)"
+        )
+    study = open_study(path, store)
+    home = path if path.is_dir() else folder(store, study.spec.name)
+    return material_of(study, path / "study.yaml" if path.is_dir() else path, home, prompted_rows(study)), home
 
 
 def material_of(study: Study, file: Path, home: Path, prompted: pl.DataFrame | None = None) -> Material:
