@@ -6,6 +6,8 @@ The trainers' pins exclude ours, so they live in an environment of their own, an
     python -m venv peers
     peers/bin/pip install --no-deps verl==0.9.1 openrlhf==0.11.2
     peers/bin/pip install hydra-core==1.3.8 omegaconf==2.3.1
+
+Where verl's own data loader is asked, it wants torch, transformers, datasets, tensordict and codetiming too.
 """
 
 import json
@@ -19,6 +21,9 @@ from test_export import OPENRLHF, run, started_with
 
 from spurious.engines.export import OPENRLHF_VERSION, VERL_VERSION
 from spurious.engines.export.verl import VERBATIM
+from spurious.grpo.arm import Inputs, prepare
+from spurious.policy import load
+from spurious.policy.ask import asker
 from spurious.study.exported import export_run
 
 PEERS = os.environ.get("SPURIOUS_PEERS_PYTHON", "")
@@ -33,6 +38,27 @@ folder = Path(importlib.util.find_spec("verl").submodule_search_locations[0]) / 
 with initialize_config_dir(str(folder), version_base=None):
     config = compose("ppo_trainer", overrides=json.loads(sys.argv[1]))
 print(json.dumps([importlib.metadata.version("verl"), OmegaConf.to_container(config, resolve=False)]))
+"""
+
+LOAD = """
+import importlib.metadata, importlib.util, json, sys
+from pathlib import Path
+from hydra import compose, initialize_config_dir
+from verl.utils import hf_tokenizer
+from verl.trainer.ppo.utils import create_rl_dataset, create_rl_sampler
+from verl.utils.tokenizer import normalize_token_ids
+folder = Path(importlib.util.find_spec("verl").submodule_search_locations[0]) / "trainer" / "config"
+with initialize_config_dir(str(folder), version_base=None):
+    config = compose("ppo_trainer", overrides=json.loads(sys.argv[1]))
+tokenizer = hf_tokenizer(config.actor_rollout_ref.model.path)
+tokenizer.chat_template = config.actor_rollout_ref.model.custom_chat_template
+data = create_rl_dataset(config.data.train_files, config.data, tokenizer, None)
+rows = [data[i] for i in create_rl_sampler(config.data, data)]
+asked = [tokenizer.apply_chat_template(r["raw_prompt"], add_generation_prompt=True, tokenize=True) for r in rows]
+print(json.dumps([importlib.metadata.version("verl"), {
+    "prompts": [normalize_token_ids(ids) for ids in asked],
+    "problems": [r["extra_info"]["problem_id"] for r in rows],
+}]))
 """
 
 PARSE = """
@@ -91,6 +117,17 @@ def test_verl_takes_every_setting(organism_dir: Path, tmp_path: Path, benches: b
         "trainer.use_v1": True,
     }.items():
         assert at(config, name) == value, name
+
+
+def test_verl_asks_what_our_own_engine_asks_in_the_same_order(organism_dir: Path, tmp_path: Path) -> None:
+    spec = run(organism_dir)
+    words = started_with(export_run(spec, tmp_path, "verl"), tmp_path)
+    _, loaded = ask(LOAD, words[2:])
+    arm = prepare(spec, Inputs(None), {})
+    ours = asker(spec.task, arm.task, load(str(organism_dir)))
+    steps = [ours.prompts(arm.problems(step)) for step in range(spec.steps)]
+    assert loaded["problems"] == [prompt.problem.id for step in steps for prompt in step]
+    assert loaded["prompts"] == [list(prompt.token_ids) for step in steps for prompt in step]
 
 
 def test_openrlhf_takes_every_argument(organism_dir: Path, tmp_path: Path) -> None:
