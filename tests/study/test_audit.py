@@ -61,7 +61,7 @@ REWARD = "def short(completions):\n    return [float(len(text) < 12) for text in
 def audit(store, *arguments):
     command = [sys.executable, "-m", "spurious", "audit", "--out", str(store), *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        command, capture_output=True, text=True, check=False, timeout=900, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
 
 
