@@ -9,8 +9,8 @@ import polars as pl
 
 FONT = 'ui-sans-serif, system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet that meets one of these at the start of a text takes the text for a formula."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""A spreadsheet that meets one of these at the start of a text may take the text for a formula."""
 
 
 @dataclass(frozen=True, slots=True)
