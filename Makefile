@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test lint bench fuzz docs sbom clean
+.PHONY: setup demo test lint bench chaos fuzz docs sbom clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml constraints.txt
@@ -33,6 +33,10 @@ bench: $(READY)
 fuzz: $(READY)
 	$(BIN)/python benchmarks/hostile/fuzz.py --seconds 600
 	$(BIN)/python benchmarks/hostile/load.py
+
+# kill -9 at random instants, for CHAOS_MINUTES (60): docs/guarantees.md
+chaos: $(READY)
+	$(BIN)/python tests/crash/chaos.py
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
