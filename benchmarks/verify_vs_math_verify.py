@@ -100,6 +100,8 @@ def rates(pairs: list[Pair], turns: int, workers: int) -> dict[str, Any]:
 
 def hostile(pairs: list[Pair], workers: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The same of hostile text, once: all together; and milliseconds of single grades."""
+    for grade in (lambda pair: verify(*pair), math_verify_grade):
+        grade(WARM_UP)  # imports what it needs
     each = {
         "ours": seconds_each(lambda pair: verify(*pair), pairs),
         "math-verify": seconds_each(math_verify_grade, pairs),
@@ -107,6 +109,7 @@ def hostile(pairs: list[Pair], workers: int) -> tuple[dict[str, Any], list[dict[
     fresh = ProcessPoolExecutor(1, get_context("spawn"))  # ours has seen these here, and remembers
     with fresh, ProcessPoolExecutor(workers, initializer=silent) as pool:
         fresh.submit(ours, [WARM_UP] * 100, workers).result()
+        pooled([WARM_UP] * 100, pool)
         ways = [lambda: fresh.submit(ours, pairs, workers).result(), lambda: pooled(pairs, pool)]
         mine, many = in_turns(ways, 1, warm_up=False)
     row = _row(f"hostile ({len(pairs)})", 20.0, mine, [sum(each["math-verify"])], many, [len(pairs)])
