@@ -31,8 +31,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/run_all.py $(BENCH)
 
 fuzz: $(READY)
-	$(BIN)/python benchmarks/hostile/fuzz.py --seconds 600
-	$(BIN)/python benchmarks/hostile/load.py
+	$(BIN)/python benchmarks/hostile/fuzz.py --seconds 600 --record docs/hostile.json
+	$(BIN)/python benchmarks/hostile/load.py --record docs/hostile.json
 
 # kill -9 at random instants, for CHAOS_MINUTES (60): docs/guarantees.md
 chaos: $(READY)

@@ -4,8 +4,10 @@ Every seed is an attack or a spelling that a grader has stumbled over: towers of
 every name of a bracket, long runs, code in every LaTeX command, control, bidirectional and surrogate characters.
 """
 
+import json
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 CANARY = "pwned"
 """The file that every injected piece of code would create where it runs."""
@@ -166,3 +168,9 @@ def large(length: int) -> dict[str, str]:
         "a box of boxes": r"\boxed{" + r"\boxed{}" * (length // 8) + "}",
     }
     return texts | {f"{name}, then a box": text + r" \boxed{5}" for name, text in texts.items()}
+
+
+def keep(path: Path, name: str, record: dict[str, object]) -> None:
+    """Put a record beside the others of a JSON file."""
+    records = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(records | {name: record}, indent=2, sort_keys=True) + "\n", encoding="utf-8")

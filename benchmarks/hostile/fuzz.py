@@ -240,8 +240,7 @@ def main(arguments: list[str] | None = None) -> int:
             keep.mkdir(parents=True, exist_ok=True)
             (keep / f"{number:03d}.json").write_text(json.dumps(finding), encoding="utf-8")
     if record_path:
-        records = json.loads(record_path.read_text(encoding="utf-8")) if record_path.exists() else {}
-        record_path.write_text(json.dumps(records | {options.engine: summary}, indent=2, sort_keys=True) + "\n")
+        corpus.keep(record_path, options.engine, summary)
     return 1 if tally.findings or left or summary["processes_left"] else 0
 
 

@@ -183,13 +183,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--hostile", type=float, default=0.05)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sample", type=int, default=300)
-    parser.add_argument("--record", type=Path)
+    parser.add_argument("--record", type=Path, help="JSON file that gets the record, beside those of the fuzzer")
     options = parser.parse_args(arguments)
     found = run(options.grades, options.hostile, options.seed, options.sample)
     found["leaks"] = leaks(found)
     print(json.dumps(found, indent=2))
     if options.record:
-        options.record.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        corpus.keep(options.record, "load", found)
     return 1 if found["leaks"] or found["different_alone"] or found["mistaken"] else 0
 
 

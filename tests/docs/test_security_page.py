@@ -1,5 +1,6 @@
 """SECURITY.md: every line of the checklist names tests that exist, or says why there is none."""
 
+import json
 import re
 from pathlib import Path
 
@@ -45,3 +46,15 @@ def test_names_of_studies_and_benchmarks_are_no_paths(name):
             assert "/" not in BenchSpec(**bench).slug
         except ValidationError as error:
             assert "may hold only" in str(error)  # noqa: PT017
+
+
+def test_the_page_shows_the_record_of_the_fuzzer_and_of_the_crowd():
+    record = json.loads((ROOT / "docs" / "hostile.json").read_text(encoding="utf-8"))
+    fuzz, crowd = record["mutate"], record["load"]
+    assert fuzz["findings"] == fuzz["processes_left"] == 0
+    assert fuzz["files_created"] == []
+    assert max(fuzz["slowest_cpu_seconds"].values()) < 2
+    assert crowd["mistaken"] == crowd["different_alone"] == crowd["leaks"] == []
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    for number in (fuzz["completions_extracted"], fuzz["answers_compared"], crowd["grades"]):
+        assert f"{number:,} " in page
