@@ -4,6 +4,7 @@ import json
 import sys
 from importlib.util import find_spec
 
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -181,3 +182,18 @@ def test_without_peft_the_field_and_the_extra_are_named(organism_dir, tmp_path, 
     with pytest.raises(SpecError, match=r"policy\.lora: peft is not installed; pip install 'spurious\[large\]'"):
         train(spec(organism_dir), tmp_path / "r")
     assert not (tmp_path / "r").exists()
+
+
+@needs_peft
+@pytest.mark.slow
+def test_an_adapter_of_full_rank_learns_what_is_paid(organism_dir, tmp_path):
+    file = tmp_path / "digits.py"
+    file.write_text(
+        "def digits(completions, **_):\n"
+        "    return [sum(one.isdigit() for one in text) / max(1, len(text)) for text in completions]\n"
+    )
+    grpo = {"prompts_per_rollout": 4, "group_size": 8, "updates_per_rollout": 1, "lr": 0.01}
+    changes = {"reward": f"{file}:digits", "grpo": grpo, "policy": {"lora": {"r": 96, "lora_alpha": 96}}, "steps": 12}
+    run = train(spec(organism_dir, measure_kl=False, save_every=12, **changes), tmp_path / "run")
+    paid = spurious.load(run).rollouts.group_by("step").agg(pl.col("reward").mean()).sort("step")["reward"]
+    assert paid[-1] > paid[0] + 0.3
