@@ -9,7 +9,7 @@ READY := .venv/.ready
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "spurious needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs,figures,gym,large,trl]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs,figures,gym,hub,large,notebooks,trl]'
 	touch $(READY)
 
 setup: $(READY)
