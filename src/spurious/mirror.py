@@ -46,9 +46,8 @@ def mirror(path: Path, tracker: str, out: Path, project: str = "spurious") -> li
                 for step, numbers in numbers_by_step(directory):
                     log(step, numbers)
         except ImportError as error:
-            raise SpecError(
-                f"--to {tracker}: {error}; pip install 'spurious[track]', or 'spurious[trackio]'"
-            ) from error
+            extra = "trackio" if tracker == "trackio" else "track"
+            raise SpecError(f"--to {tracker}: not installed ({error}); pip install 'spurious[{extra}]'") from error
         names.append(directory.name)
     return names
 

@@ -99,8 +99,12 @@ def _with_suffix(folder: Path, stem: str) -> Path | None:
 
 def _from_hub(name: str, revision: str, columns: Columns) -> Task:
     """Load a split through `datasets`, which keeps a local cache; every failure to get it is a DataError."""
-    import datasets
-
+    try:
+        import datasets
+    except ImportError as error:
+        raise SpecError(
+            f"task {name}: the hub needs datasets: pip install 'spurious[hub]'; or give a folder of files (--data DIR)"
+        ) from error
     wanted = MATH_SETS[name]
     try:
         rows: Any = datasets.load_dataset(wanted.hub, revision=revision, split=wanted.split)
