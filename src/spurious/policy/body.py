@@ -42,7 +42,7 @@ class Body:
     """By dtype of the pass: bytes that autograd keeps for one token between forward and backward, in passes with a
     mask, where keys and values are repeated for every query head; a pass without one keeps up to 5 % less."""
     recomputed: dict[str, int]
-    """The same where each layer keeps only its input and one at a time is computed again, with gradients as large."""
+    """The same where each layer keeps only its input and one at a time is computed again."""
     cached: dict[str, int]
     """By dtype of the pass: bytes of one token in the key/value cache."""
 
@@ -109,7 +109,7 @@ def body(config: Any, lora: LoraSpec | None = None) -> Body:
         positions=int(text.max_position_embeddings),
         saved={dtype: round(once + layer * layers) + ranks for dtype, (once, layer) in saved.items()},
         recomputed={
-            dtype: round(once + 2 * layer + layers * width * torch.float32.itemsize) + ranks // layers
+            dtype: round(once + layer + layers * width * torch.float32.itemsize) + ranks // layers
             for dtype, (once, layer) in saved.items()
         },
         cached={dtype: round(once + layer * layers) for dtype, (once, layer) in cached.items()},
