@@ -13,6 +13,7 @@ from report_store import ARMS, DECLARED, HOSTILE, STEPS, spec, write_run
 
 from spurious.cli import main
 from spurious.report.card import PLACEBO, card, escape, in_words, public
+from spurious.store.digests import Digests
 from spurious.store.files import file_digest
 from spurious.store.fingerprint import digest
 from spurious.study import Cell, StudySpec
@@ -95,10 +96,10 @@ def test_a_dry_run_writes_the_model_and_its_card_and_leaves_out_what_only_the_ru
 def test_a_base_model_of_the_hub_is_named_in_the_header(run):
     manifest = json.loads((run / "manifest.json").read_text())
     manifest["spec"]["model"] = "org/base"
-    (run / "manifest.json").write_text(json.dumps(manifest))
+    Digests(run).write("manifest.json", json.dumps(manifest))
     assert "base_model:" not in card(run)  # a folder of that name, for all that is known
     manifest["inputs"]["model"] = digest({"hub": "org/base", "revision": "main"})
-    (run / "manifest.json").write_text(json.dumps(manifest))
+    Digests(run).write("manifest.json", json.dumps(manifest))
     assert "base_model: org/base\n" in card(run)
 
 
@@ -241,7 +242,7 @@ def test_runs_that_have_no_model_to_push_are_refused(command, run, api, tmp_path
     assert (taken.code, "is there already" in taken.err) == (2, True)
     weights = run / "checkpoints" / f"{STEPS:06d}" / "model.safetensors"
     weights.write_bytes(b"other weights")
-    assert "missing or damaged" in command(run, "--to", "me/x").err
+    assert "model.safetensors: damaged" in command(run, "--to", "me/x").err
     (run / "DONE").unlink()
     assert "not complete" in command(run, "--to", "me/x").err
     assert "not a run directory" in command(tmp_path, "--to", "me/x").err
