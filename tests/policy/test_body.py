@@ -53,7 +53,7 @@ def test_saved_bytes_are_those_of_real_passes(organism_dirs, family, dtype):
 def test_sizes_are_those_of_the_real_model(organism_dir):
     sizes, model = body(configuration(str(organism_dir))), load(str(organism_dir)).model
     assert sizes.parameters == model.num_parameters()
-    assert sizes.tensors == len(list(model.parameters()))
+    assert sizes.trained == tuple(weights.numel() for weights in model.parameters())
     assert (sizes.vocabulary, sizes.width) == tuple(model.get_output_embeddings().weight.shape)
     assert (sizes.layers, sizes.positions) == (3, 512)
 
