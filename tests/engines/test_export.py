@@ -220,6 +220,7 @@ def test_no_field_is_forgotten() -> None:
     assert set(RunSpec.model_fields) == {
         *("model", "revision", "task", "reward", "label", "grpo", "sampling", "benches", "steps", "seed", "eval_every"),
         *("save_every", "dtype", "token_budget", "sampling_rows", "extraction", "measure_kl", "engine", "trl"),
+        "policy",
     }
     assert set(GrpoSpec.model_fields) == {
         *("prompts_per_rollout", "group_size", "updates_per_rollout", "clip_low", "clip_high", "advantage", "whiten"),

@@ -100,7 +100,7 @@ COSTLY = {
 def test_long_lists_cost_little_whatever_the_gold(gold, answer):
     start = time.thread_time()
     assert decide(gold, answer) in ("limit", "wrong", None)
-    assert time.thread_time() - start < 2
+    assert time.thread_time() - start < 4  # seconds; coverage doubles them
 
 
 def test_equal_lists_of_200_are_still_compared():
