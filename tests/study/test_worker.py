@@ -53,8 +53,10 @@ def test_a_child_dies_with_its_parent(tmp_path):
     script = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from spurious.study.worker import Worker, cores\n"
-        "worker = Worker('none', {'do': 'organism', 'recipe': {}, 'directory': sys.argv[1]}, Path(sys.argv[2]))\n"
+        "from spurious.organisms import load_recipe\n"
+        "from spurious.study.worker import Worker\n"
+        "recipe = load_recipe('good-code').model_dump(mode='json')\n"
+        "worker = Worker('none', {'do': 'organism', 'recipe': recipe, 'directory': sys.argv[1]}, Path(sys.argv[2]))\n"
         "print(worker._process.pid, flush=True)\n"
         "time.sleep(600)\n"
     )
@@ -62,10 +64,12 @@ def test_a_child_dies_with_its_parent(tmp_path):
     with (tmp_path / ".out.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-            child = int(parent.stdout.readline())
-            time.sleep(1)
-            assert alive(child)
-            parent.kill()
+            try:
+                child = int(parent.stdout.readline())
+                time.sleep(1)
+                assert alive(child)
+            finally:
+                parent.kill()
         wait_for_end(child)
 
 
