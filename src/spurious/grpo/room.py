@@ -151,7 +151,7 @@ def _configuration(spec: RunSpec) -> Any:
     if Path(spec.model).is_dir():
         return configuration(spec.model)
     try:
-        return AutoConfig.from_pretrained(spec.model, revision=spec.revision)
+        return AutoConfig.from_pretrained(spec.model, revision=spec.revision, trust_remote_code=False)
     except (OSError, ValueError):
         return None
 
