@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForC
 from spurious.errors import InputError, NumericalError
 from spurious.keys import key, uniforms
 from spurious.policy import model as policies
-from spurious.policy import sampler
+from spurious.policy import sampler, threads
 from spurious.policy.decoding import ModelDecoding
 from spurious.policy.fused import FusedDecoding, fusible
 from spurious.policy.logprobs import Row, completion_logprobs
@@ -32,12 +33,24 @@ def prompts_of(lengths: Sequence[int]) -> list[Prompt]:
 MIXED = prompts_of([3, 40, 17, 33, 31, 32, 9, 64] * 4)
 
 
-@pytest.fixture
-def two_threads() -> Iterator[None]:
+@contextmanager
+def threads_of_torch(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(count)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    with threads_of_torch(1):
+        yield
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    with threads_of_torch(2):
+        yield
 
 
 def flat(groups: Sequence[Group]) -> list[Completion]:
@@ -207,11 +220,42 @@ def shapes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> l
     return seen
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_prompt_is_read_once_for_its_completions(qwen: Policy, shapes: list[tuple[int, ...]]) -> None:
     TorchSampler(qwen).sample(prompts_of([20] * 6), 8, SamplingSpec(max_tokens=3), SCOPE)
     assert shapes == [(6, 32), (48,), (48,)]
 
 
+@pytest.mark.usefixtures("two_threads")
+def test_threads_part_the_groups_of_a_small_model(
+    qwen: Policy, shapes: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TorchSampler(qwen).sample(prompts_of([20] * 9), 8, SamplingSpec(max_tokens=3), SCOPE)
+    assert sorted(shapes) == [(4, 32), (5, 32), (32,), (32,), (40,), (40,)]
+    assert torch.get_num_threads() == 2
+    shapes.clear()
+    monkeypatch.setattr(threads, "LARGEST", 1000)
+    TorchSampler(qwen).sample(prompts_of([20] * 9), 8, SamplingSpec(max_tokens=3), SCOPE)
+    assert shapes == [(9, 32), (72,), (72,)]
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_compute_in_the_callers_precision_and_pass_on_what_fails(qwen: Policy) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        halves = TorchSampler(qwen).sample(MIXED[:4], 3, SAMPLING, SCOPE)
+        torch.set_num_threads(1)
+        assert TorchSampler(qwen).sample(MIXED[:4], 3, SAMPLING, SCOPE) == halves
+    torch.set_num_threads(2)
+    assert TorchSampler(qwen).sample(MIXED[:4], 3, SAMPLING, SCOPE) != halves
+    broken = policies.frozen_copy(qwen)
+    with torch.no_grad():
+        broken.model.model.norm.weight.fill_(torch.nan)
+    with pytest.raises(NumericalError, match="logits are not finite"):
+        TorchSampler(broken).sample(MIXED[:4], 3, SAMPLING, SCOPE)
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_finished_rows_are_dropped(qwen: Policy, shapes: list[tuple[int, ...]]) -> None:
     ending = policies.frozen_copy(qwen)
     ending.model.generation_config.eos_token_id = list(range(2, 100))

@@ -2,7 +2,8 @@
 
 At a width of a hundred, what surrounds the matrix products of a decoding step takes longer than they do. Here the three
 projections of attention are one product, those of the gate another, and the cache is a buffer that is written in place.
-A model is decoded this way only if it was seen to give the bits of its own forward pass (`fused`).
+A model is decoded this way only if it was seen to give the bits of its own forward pass (`fused`); in a large one,
+products are all that counts, and a second copy of the weights costs.
 """
 
 from collections.abc import Sequence
@@ -16,10 +17,9 @@ from transformers.cache_utils import DynamicLayer
 
 from spurious.policy.decoding import ModelDecoding
 from spurious.policy.lora import adapters
+from spurious.policy.threads import LARGEST
 
 FAMILIES = {"qwen2", "llama", "olmo2"}
-LARGEST = 50_000_000
-"""Parameters of the largest model decoded this way: above, products are all that counts and a second copy costs."""
 
 
 class _Norm(NamedTuple):

@@ -8,6 +8,7 @@ forward pass; one cache class; and arithmetic that does not depend on the number
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from spurious.policy.draw import Drawn, draw
 from spurious.policy.fused import FusedDecoding, fuse, fusible
 from spurious.policy.model import Policy, decode
 from spurious.policy.stops import Stops, cut
+from spurious.policy.threads import in_threads, threads_for
 from spurious.specs import SamplingSpec
 from spurious.types import Completion, Group, Prompt, Stop
 
@@ -53,7 +55,6 @@ class TorchSampler:
         """Completions drawn at once: what bounds memory. Results do not depend on it."""
         self._fusible = fusible(policy.model)
 
-    @torch.inference_mode()
     def sample(
         self,
         prompts: Sequence[Prompt],
@@ -81,10 +82,17 @@ class TorchSampler:
         rows = [_Row(p, i) for p in sorted(range(len(prompts)), key=lambda p: _width(prompts[p])) for i in range(n)]
         done: list[list[Completion | None]] = [[None] * n for _ in prompts]
         groups: dict[int, Group] = {}
-        for batch in _batches(rows, prompts, self.max_rows):
+
+        @torch.inference_mode()
+        def decoded(batch: list[_Row]) -> list[_Row]:
             keys = [key(*scope, prompts[r.prompt].problem.id, prompts[r.prompt].copy, r.sample) for r in batch]
             noise = np.stack([uniforms(k, sampling.max_tokens) for k in keys])
             self._decode(batch, prompts, sampling, stops, torch.from_numpy(noise).to(self.policy.device), confidence)
+            return batch
+
+        threads = threads_for(self.policy.model)
+        most = ceil(min(self.max_rows, len(rows)) / threads / n) * n  # in whole groups, as each part reads its prompts
+        for batch in in_threads(decoded, _batches(rows, prompts, min(most, self.max_rows)), threads):
             for row in batch:
                 done[row.prompt][row.sample] = self._completion(row, sampling)
             for p in dict.fromkeys(row.prompt for row in batch):
