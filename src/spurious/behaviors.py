@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -244,6 +245,17 @@ PRESENT = tuple(name for name, detector in BEHAVIORS.items() if isinstance(detec
 """The behaviors that are there or not; the others are counts, shares and lengths."""
 
 
+REMEMBERED = 4000
+"""Characters of the longest text that is measured only once: completions of one problem often are the same."""
+
+
 def measure(text: str) -> dict[str, bool | float]:
     """Return every behavior of one text, by name: a bool for present or absent, a float for a count or a share."""
+    return dict(_remembered(text) if len(text) <= REMEMBERED else _measured(text))
+
+
+def _measured(text: str) -> dict[str, bool | float]:
     return {name: detector(text) for name, detector in BEHAVIORS.items()}
+
+
+_remembered = lru_cache(maxsize=4096)(_measured)
