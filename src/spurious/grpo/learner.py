@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,10 @@ from spurious.grpo.optimizer import (
     state_tensors,
 )
 from spurious.keys import key
-from spurious.policy.logprobs import Row, completion_logprobs, micro_batches, shares_prompts
+from spurious.policy.logprobs import Row, completion_logprobs, even_budget, micro_batches, shares_prompts
 from spurious.policy.lora import switched_off
 from spurious.policy.model import Policy, save
+from spurious.policy.threads import add_gradients, in_threads, replicas, threads_for
 from spurious.policy.vocabulary import TokenLogprobs
 from spurious.specs import RunSpec
 from spurious.types import Group, Scored
@@ -52,6 +54,8 @@ class Learner:
     def __init__(self, spec: RunSpec, policy: Policy, reference: Policy | None, checkpoint: Path | None = None) -> None:
         """Start from `policy`; with a checkpoint, whose weights `policy` already has, go on from its optimizer."""
         self.spec, self.policy, self.reference = spec, policy, reference
+        self._policies = replicas(policy, threads_for(policy.model))
+        """One for each micro-batch that is computed at once: `policy` itself, and replicas of it."""
         self.optimizer = make_optimizer(policy.model.parameters(), spec.grpo)
         if checkpoint is not None:
             restore_optimizer(self.optimizer, checkpoint, policy.device)
@@ -106,52 +110,65 @@ class Learner:
             max_tokens=self.spec.sampling.max_tokens,
             device=self.policy.device,
         )
-        cuts = [batch.select(cut) for cut in cut_rows(self.spec, self.policy, batch.rows)]
+        cuts = [batch.select(cut) for cut in cut_rows(self.spec, self.policy, batch.rows, len(self._policies))]
         if self.spec.grpo.old_logprobs == "sampler":
             return [MicroBatch(cut, cut.sampler_logprobs) for cut in cuts]
-        with torch.no_grad():
-            return [MicroBatch(cut, _logprobs(self.spec, self.policy, cut.rows).logprobs) for cut in cuts]
+        old = in_threads(partial(_logprobs_now, self.spec, self.policy), cuts, len(self._policies))
+        return [MicroBatch(cut, logprobs) for cut, logprobs in zip(cuts, old, strict=True)]
 
     def _update(self, micro: Sequence[MicroBatch], diagnostics: Diagnostics) -> None:
-        """One optimizer step on gradients accumulated over the micro-batches."""
-        grpo = self.spec.grpo
-        for part in micro:
-            logprobs, entropies = _logprobs(self.spec, self.policy, part.batch.rows, with_entropy=True)
-            reference_logprobs = None
-            if grpo.kl and self.reference is not None:
-                reference_logprobs = _reference_logprobs(self.spec, self.reference, part.batch.rows)
-            loss = grpo_loss(
-                logprobs,
-                part.old_logprobs,
-                part.batch.advantages,
-                part.batch.weights,
-                clip_low=grpo.clip_low,
-                clip_high=grpo.clip_high,
-                surrogate=grpo.surrogate,
-                kl=grpo.kl,
-                reference_logprobs=reference_logprobs,
-                entropy_bonus=grpo.entropy_bonus,
-                entropies=entropies,
-            )
-            diagnostics.add(loss, logprobs, entropies, part.old_logprobs, part.batch)
-            loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.model.parameters(), grpo.max_grad_norm or float("inf"))
+        """One optimizer step on gradients accumulated over the micro-batches, as many at once as there are policies."""
+        at_once = len(self._policies)
+        for start in range(0, len(micro), at_once):
+            parts = micro[start : start + at_once]
+            passes = in_threads(self._pass, list(zip(self._policies, parts, strict=False)), at_once)
+            for part, (loss, logprobs, entropies) in zip(parts, passes, strict=True):
+                diagnostics.add(loss, logprobs, entropies, part.old_logprobs, part.batch)
+        add_gradients(self._policies)
+        limit = self.spec.grpo.max_grad_norm or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.model.parameters(), limit)
         if not torch.isfinite(norm):
             raise NumericalError(f"the gradient's norm is {norm.item()}")
         diagnostics.end_update(float(norm))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
+    def _pass(self, pair: tuple[Policy, MicroBatch]) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Forward and backward over one micro-batch: its loss, log-probabilities and entropies."""
+        (policy, part), grpo = pair, self.spec.grpo
+        logprobs, entropies = _logprobs(self.spec, policy, part.batch.rows, with_entropy=True)
+        reference_logprobs = None
+        if grpo.kl and self.reference is not None:
+            reference_logprobs = _reference_logprobs(self.spec, self.reference, part.batch.rows)
+        loss = grpo_loss(
+            logprobs,
+            part.old_logprobs,
+            part.batch.advantages,
+            part.batch.weights,
+            clip_low=grpo.clip_low,
+            clip_high=grpo.clip_high,
+            surrogate=grpo.surrogate,
+            kl=grpo.kl,
+            reference_logprobs=reference_logprobs,
+            entropy_bonus=grpo.entropy_bonus,
+            entropies=entropies,
+        )
+        loss.backward()
+        return loss.detach(), logprobs.detach(), None if entropies is None else entropies.detach()
+
     def _learning_rate(self, step: int, m: int) -> float:
         each = self.spec.grpo.updates_per_rollout
         return learning_rate(self.spec.grpo, step * each + m, self.spec.steps * each)
 
 
-def cut_rows(spec: RunSpec, policy: Policy, rows: Sequence[Row]) -> list[list[int]]:
-    """The rows of each pass within the token budget."""
+def cut_rows(spec: RunSpec, policy: Policy, rows: Sequence[Row], at_once: int = 1) -> list[list[int]]:
+    """The rows of each pass, so that those computed at once are within the token budget together."""
     with computing(spec, policy):
         share = shares_prompts(policy.model) and not spec.policy.gradient_checkpointing
-    return micro_batches(rows, spec.token_budget, share_prompts=share)
+    budget = spec.token_budget // at_once
+    if at_once > 1:
+        budget = min(budget, even_budget(rows, at_once, share_prompts=share))
+    return micro_batches(rows, budget, share_prompts=share)
 
 
 def _logprobs(spec: RunSpec, policy: Policy, rows: Sequence[Row], *, with_entropy: bool = False) -> TokenLogprobs:
@@ -164,6 +181,11 @@ def _logprobs(spec: RunSpec, policy: Policy, rows: Sequence[Row], *, with_entrop
             with_entropy=with_entropy,
             recompute=spec.policy.gradient_checkpointing,
         )
+
+
+@torch.no_grad()
+def _logprobs_now(spec: RunSpec, policy: Policy, batch: Minibatch) -> Tensor:
+    return _logprobs(spec, policy, batch.rows).logprobs
 
 
 @torch.no_grad()

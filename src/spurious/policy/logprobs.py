@@ -81,6 +81,20 @@ def micro_batches(rows: Sequence[Row], token_budget: int, *, share_prompts: bool
     return batches
 
 
+def even_budget(rows: Sequence[Row], parts: int, *, share_prompts: bool = False) -> int:
+    """The smallest token budget that cuts rows into no more than `parts` batches: they cost about the same then."""
+    low, high = 1, max(1, sum(len(row.prompt_ids) + len(row.completion_ids) for row in rows))
+    while len(micro_batches(rows, high, share_prompts=share_prompts)) > parts:
+        high *= 2  # padding
+    while low < high:
+        middle = (low + high) // 2
+        if len(micro_batches(rows, middle, share_prompts=share_prompts)) <= parts:
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
 def shares_prompts(model: Any) -> bool:
     """Whether rows that repeat a long prompt share its computation in this model."""
     return _traits(model).shares
