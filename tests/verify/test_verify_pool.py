@@ -127,6 +127,54 @@ def test_threads_share_the_pool():
     assert results == {n: ["correct"] * 5 for n in range(4)}
 
 
+PROCESSES = """
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from spurious.verify import equal
+
+def grade(n):
+    return equal(f"X+{n}", f"{n}+X")
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    if sys.argv[2] == "daemonic":
+        with context.Pool(2) as processes:
+            print(processes.map(grade, [1, 2]))
+            processes.close()
+            processes.join()
+    else:
+        with ProcessPoolExecutor(2, mp_context=context) as processes:
+            print(list(processes.map(grade, [1, 2])))
+"""
+
+
+@pytest.mark.parametrize("kind", ["daemonic", "executor"])
+@pytest.mark.parametrize("how", ["spawn", "fork", "forkserver"])
+def test_processes_of_multiprocessing_grade_and_end(how, kind, tmp_path):
+    (tmp_path / "script.py").write_text(PROCESSES)
+    command = [sys.executable, tmp_path / "script.py", how, kind]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as script:
+        assert script.communicate(timeout=60)[0] == "['correct', 'correct']\n"
+    until = time.monotonic() + 20
+    while of_session(script.pid):
+        assert time.monotonic() < until, "processes were left behind"
+        time.sleep(0.1)
+
+
+def of_session(leader):
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended just now
+        if int(fields[3]) == leader and fields[0] != "Z":
+            found.append(stat.parent.name)
+    return found
+
+
 FORKS = """
 import os
 from spurious.verify import equal, pool

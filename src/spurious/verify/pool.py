@@ -1,12 +1,13 @@
 """Killable worker processes for the symbolic step: started on first use, closed at exit, started anew after a fork."""
 
-import atexit
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
+from multiprocessing import current_process
+from multiprocessing.util import Finalize
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -54,6 +55,15 @@ class _Worker(ForkedProcess):
     """A process that has the parser loaded: a killed worker is replaced in milliseconds."""
 
     forks = _PoolForks("spurious.verify.preload")
+
+    def start(self) -> None:
+        """Start it, also from a daemonic process: a worker ends when whoever asks it is gone, so none stays behind."""
+        asking = current_process()
+        daemonic, asking.daemon = asking.daemon, False
+        try:
+            super().start()
+        finally:
+            asking.daemon = daemonic
 
 
 _Worker.forks.Process = _Worker  # type: ignore[misc]
@@ -125,6 +135,8 @@ def _running() -> ProcessPool:
                 initargs=[MEMORY],
                 context=_Worker.forks,
             )
+            # Not atexit: a process of multiprocessing ends without it, and would wait for the workers for ever.
+            Finalize(None, close, exitpriority=1)
         return _pool
 
 
@@ -146,5 +158,4 @@ def _forget() -> None:
     _pool, _lock, _locks = None, threading.Lock(), []
 
 
-atexit.register(close)
 os.register_at_fork(after_in_child=_forget)
