@@ -8,7 +8,7 @@ Curves with a trend correlate whatever their cause; their first differences do n
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
+import polars as pl
 
 from spurious.analysis.statistics import ROUNDING, Floats
 
@@ -44,7 +44,7 @@ def pearson(x: Floats, y: Floats) -> float | None:
 
 def spearman(x: Floats, y: Floats) -> float | None:
     """Pearson's of the ranks, ties sharing their mean rank."""
-    return pearson(rankdata(x), rankdata(y))
+    return pearson(*(pl.Series(values).rank("average").to_numpy() for values in (x, y)))
 
 
 def lagged(x: Floats, y: Floats, lag: int) -> float | None:

@@ -12,7 +12,6 @@ from itertools import pairwise
 from math import sqrt
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 NODES = 200
@@ -59,6 +58,8 @@ def nominal_levels(looks: tuple[int, ...], alpha: float) -> tuple[float, ...]:
 
 
 def _boundary(points: np.ndarray, mass: np.ndarray, step: float, due: float, far: float) -> float:
+    from scipy.optimize import brentq  # half a second that most commands do without
+
     def excess(bound: float) -> float:
         return float((ndtr((points - bound) / step) + ndtr((-bound - points) / step)) @ mass) - due
 

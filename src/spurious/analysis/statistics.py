@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import chdtr, stdtr, stdtrit
 
 from spurious.analysis.outcomes import Differences
@@ -134,7 +133,9 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+@lru_cache(maxsize=8)
 def _indices(stream: int, rows: int, n: int) -> NDArray[np.int64]:
+    """Eight megabytes at most; all comparisons of a family resample alike."""
     return (uniforms(stream, rows * n).reshape(rows, n) * n).astype(np.int64)
 
 
@@ -153,9 +154,14 @@ def sign_flip_p(values: Sequence[float] | Floats, *, seed: int, draws: int = 10_
     hits = 0
     for start in range(0, draws, chunk):
         size = min(chunk, draws - start)
-        coins = uniforms(key(seed, "sign-flip", start), size * array.size).reshape(size, array.size)
-        hits += int(np.sum(np.abs(np.where(coins < 0.5, -1.0, 1.0) @ array) >= observed))
+        signs = _signs(key(seed, "sign-flip", start), size, array.size)
+        hits += int(np.sum(np.abs(signs @ array) >= observed))
     return (hits + 1) / (draws + 1)
+
+
+@lru_cache(maxsize=8)
+def _signs(stream: int, rows: int, n: int) -> Floats:
+    return np.where(uniforms(stream, rows * n).reshape(rows, n) < 0.5, -1.0, 1.0)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -207,6 +213,8 @@ def _detectable_errors(df: float, alpha: float) -> float:
     z = np.linspace(-8, 8, 2001)
     density = np.exp(-(z**2) / 2)
     density /= density.sum()
+
+    from scipy.optimize import brentq  # half a second that most commands do without
 
     def shortfall(shift: float) -> float:
         return POWER - float(chdtr(df, df * (np.maximum(shift + z, 0) / critical) ** 2) @ density)

@@ -50,26 +50,27 @@ def analyze(
         json_: Print one JSON document with every table, and nothing else.
     """
     from spurious.analysis.tables import TABLES
-    from spurious.engines import column_mapping, read
+    from spurious.engines import column_mapping, read_each
     from spurious.progress import on_terminal
 
     mapping = column_mapping(column)
     kind = None if format == "auto" else format
     studies = {path: _study(path) for path in rollouts if (path / "cells.json").exists()}
-    sources: list[Rollouts] = []
+    shown = _document if json_ else _page
+    sources: list[Any] = []
     for path in rollouts:
         if path not in studies:
             with on_terminal() as progress:
-                sources += read(path, format=kind, columns=mapping, progress=progress)
-    results = [(source, {name: table(source.rows) for name, table in TABLES.items()}) for source in sources]
+                for source in read_each(path, format=kind, columns=mapping, progress=progress):
+                    sources.append(shown(source, {name: table(source.rows) for name, table in TABLES.items()}))
     if json_:
-        document: dict[str, Any] = {"sources": [_document(source, tables) for source, tables in results]}
+        document: dict[str, Any] = {"sources": sources}
         if studies:
             document["studies"] = [_study_document(path, found) for path, found in studies.items()]
         say(json.dumps(document, indent=2))
     else:
         pages = [_study_page(path, found) for path, found in studies.items()]
-        say("\n\n".join([*pages, *(_page(source, tables) for source, tables in results)]))
+        say("\n\n".join([*pages, *sources]))
 
 
 def _study(path: Path) -> "dict[str, Analysis]":

@@ -43,10 +43,12 @@ def report(
 
 def material(path: Path, store: Path) -> "tuple[Material, Path]":
     """What to report on, and where its page belongs."""
+    from spurious.progress import on_terminal
     from spurious.report import single_run
 
     if (path / "manifest.json").exists():
         return single_run(path), path
     from spurious.study.shown import load_material
 
-    return load_material(path, store)
+    with on_terminal() as progress:
+        return load_material(path, store, progress)

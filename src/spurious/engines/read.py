@@ -1,7 +1,7 @@
 """Rollouts of any trainer in, our completion rows out: found, recognized, converted, graded, measured."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -77,13 +77,24 @@ def read(
     columns: Mapping[str, str] | None = None,
     progress: Progress = quiet,
 ) -> tuple[Rollouts, ...]:
-    """The rollouts at a path: of one run or file, or of every run directory of ours at or below it.
+    """The rollouts at a path: of one run or file, or of every run directory of ours at or below it; see `read_each`."""
+    return tuple(read_each(path, format=format, columns=columns, progress=progress))
+
+
+def read_each(
+    path: Path,
+    *,
+    format: FormatName | None = None,
+    columns: Mapping[str, str] | None = None,
+    progress: Progress = quiet,
+) -> Iterator[Rollouts]:
+    """The rollouts at a path one run after the other, as all runs of a store may not fit into memory together.
 
     Args:
         path: a row file, a folder of row files, a run directory of ours or a folder of such.
         format: the tool that wrote it; None: recognized by the columns of the first row of each file.
         columns: field to column, beside or instead of the format's own; `doc.answer` reaches into an object.
-        progress: told of every thousand completions measured.
+        progress: told of every run read, or of every thousand completions measured.
 
     Raises:
         DataError: a file is missing, too large, broken or of no known shape; the message names file and row.
@@ -91,18 +102,23 @@ def read(
     """
     mapping = dict(columns or {})
     if path.is_dir() and format in (None, "own"):
-        runs = _runs(path)
-        if runs or format == "own":
-            if not runs:
-                raise DataError(f"{path}: no run directory of ours at or below it that holds rollouts")
-            _refuse_mapping(mapping, path)
-            return runs
+        found = False
+        for run in _runs(path, progress):
+            if not found:
+                _refuse_mapping(mapping, path)
+            found = True
+            yield run
+        if found:
+            return
+        if format == "own":
+            raise DataError(f"{path}: no run directory of ours at or below it that holds rollouts")
     files = list_files(path)
     known = format or _recognize(files[0], mapping)
     if known == "own":
         _refuse_mapping(mapping, path)
         tables = [own.read_table(file) for file in files]
-        return (Rollouts(str(path), "own", len(files), 0, pl.concat(tables, how="diagonal")),)
+        yield Rollouts(str(path), "own", len(files), 0, pl.concat(tables, how="diagonal"))
+        return
     completions: list[Fields] = []
     repeated = 0
     before: list[Row] = []
@@ -114,21 +130,20 @@ def read(
         repeated += len(rows) - len(kept)
         before = rows
         completions += _fields(kept, file, known, mapping)
-    return (Rollouts(str(path), known, len(files), repeated, _table(completions, progress)),)
+    yield Rollouts(str(path), known, len(files), repeated, _table(completions, progress))
 
 
-def _runs(path: Path) -> tuple[Rollouts, ...]:
+def _runs(path: Path, progress: Progress) -> Iterator[Rollouts]:
     try:
         directories = load(path).directories
     except StoreError:
-        return ()
-    runs = []
-    for directory in directories:
+        return
+    for done, directory in enumerate(directories, start=1):
         table = load(directory).rollouts
         if not table.is_empty():
             whole = own.complete(table, str(directory))
-            runs.append(Rollouts(str(directory), "own", whole["step"].n_unique(), 0, whole))
-    return tuple(runs)
+            yield Rollouts(str(directory), "own", whole["step"].n_unique(), 0, whole)
+        progress("read", done, len(directories), "")
 
 
 def _refuse_mapping(mapping: Mapping[str, str], path: Path) -> None:

@@ -15,6 +15,7 @@ import polars as pl
 from spurious.analysis import CORRECT
 from spurious.analysis.by_run import Counted, counted
 from spurious.keys import key
+from spurious.progress import Progress, quiet
 from spurious.report.habit import CODE, Habit
 from spurious.store import load
 from spurious.store.written import read_manifest
@@ -127,7 +128,12 @@ class Material:
         return next(cell.role for cell in self.cells if cell.arm == arm)
 
 
-def gather(declared: Declared, cells: Sequence[Cell], prompted: pl.DataFrame | None = None) -> Material:
+def gather(
+    declared: Declared,
+    cells: Sequence[Cell],
+    prompted: pl.DataFrame | None = None,
+    progress: Progress = quiet,
+) -> Material:
     """Read what the cells' run directories hold. Unfinished runs are left out of the tables unless none is done.
 
     `prompted` holds what the untrained models did under several prompts, if that is known.
@@ -135,7 +141,10 @@ def gather(declared: Declared, cells: Sequence[Cell], prompted: pl.DataFrame | N
     readable = [cell for cell in cells if cell.directory is not None and (cell.directory / "manifest.json").exists()]
     shown = [cell for cell in readable if cell.state == "done"] or readable
     quota = max(4, SHOWN_COMPLETIONS // max(1, len(shown)))
-    tables = [_read(cell, quota, declared.habit) for cell in shown]
+    tables = []
+    for cell in shown:
+        tables.append(_read(cell, quota, declared.habit))
+        progress("read", len(tables), len(shown), "")
     return Material(
         declared,
         tuple(cells),

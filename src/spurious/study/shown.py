@@ -7,6 +7,7 @@ import polars as pl
 
 from spurious.analysis import outcome
 from spurious.errors import StoreError
+from spurious.progress import Progress, quiet
 from spurious.report import Cell, Declared, Habit, Material, Outcome, gather
 from spurious.study.audit import read_conclusion
 from spurious.study.prompts import prompted_rows
@@ -14,8 +15,10 @@ from spurious.study.record import declarations, folder
 from spurious.study.study import Study, open_study
 
 
-def load_material(path: Path, store: Path = Path("runs")) -> tuple[Material, Path]:
+def load_material(path: Path, store: Path = Path("runs"), progress: Progress = quiet) -> tuple[Material, Path]:
     """A study as a report takes it, from its folder (`<store>/studies/<name>`) or its YAML file, and its folder.
+
+    `progress` is told of every run that has been read.
 
     Raises:
         SpecError: the file is wrong; the message names file and field.
@@ -28,10 +31,13 @@ def load_material(path: Path, store: Path = Path("runs")) -> tuple[Material, Pat
         )
     study = open_study(path, store)
     home = path if path.is_dir() else folder(store, study.spec.name)
-    return material_of(study, path / "study.yaml" if path.is_dir() else path, home, prompted_rows(study)), home
+    file = path / "study.yaml" if path.is_dir() else path
+    return material_of(study, file, home, prompted_rows(study), progress), home
 
 
-def material_of(study: Study, file: Path, home: Path, prompted: pl.DataFrame | None = None) -> Material:
+def material_of(
+    study: Study, file: Path, home: Path, prompted: pl.DataFrame | None = None, progress: Progress = quiet
+) -> Material:
     """What a report on the study is made from.
 
     Args:
@@ -39,6 +45,7 @@ def material_of(study: Study, file: Path, home: Path, prompted: pl.DataFrame | N
         file: its declaration, to be shown in full.
         home: its folder in the store, with the history of the declaration and the conclusion of an audit.
         prompted: rows of its untrained models under other prompts, which training then has to beat.
+        progress: told of every run that has been read.
     """
     spec = study.spec
     declared = Declared(
@@ -57,4 +64,4 @@ def material_of(study: Study, file: Path, home: Path, prompted: pl.DataFrame | N
     cells = [
         Cell(c.arm, c.role, c.model, c.seed, c.fingerprint or "", c.directory, c.state, c.error) for c in study.cells
     ]
-    return gather(declared, cells, prompted)
+    return gather(declared, cells, prompted, progress)
