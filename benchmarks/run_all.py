@@ -2,8 +2,8 @@
 
     python benchmarks/run_all.py [NAME...] [--model runs/organisms/good-code]
 
-Sizes are such that all take about a quarter of an hour on two cores with nothing else to do. What cannot be measured
-here (no TRL, no folder of cases) says so and leaves its record as it is.
+Sizes are such that all take about half an hour on two cores with nothing else to do. What cannot be measured here (no
+TRL, no folder of cases) says so and leaves its record as it is.
 """
 
 import argparse
@@ -23,6 +23,7 @@ BENCHMARKS = {
     "verify_vs_math_verify": (),
     "growth": ("--reports", "25", "50", "200", "--report_steps", "6"),
     "gpu": (),
+    "large_store": (),
 }
 """In the order in which they run, with what sizes them."""
 ON_AN_ORGANISM = ("grpo_vs_trl", "where_seconds_go", "sampling_vs_generate", "study")
