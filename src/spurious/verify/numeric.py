@@ -163,6 +163,8 @@ class _Reader:
             degree = ("number", "2")
             if self.next == "[":
                 self.take()
+                if not re.match(r"[\d.]", self.next):
+                    raise _Unread  # a root of degree n has no value
                 degree = ("number", self.take())
                 self.take("]")
             return ("root", self.group(), degree)
