@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test lint bench chaos fuzz docs sbom clean
+.PHONY: setup demo test lint bench chaos fuzz matrix docs sbom clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml constraints.txt
@@ -37,6 +37,10 @@ fuzz: $(READY)
 # kill -9 at random instants, for CHAOS_MINUTES (60): docs/guarantees.md
 chaos: $(READY)
 	$(BIN)/python tests/crash/chaos.py
+
+# Both ends of the declared versions, and the built packages, each in a clean environment: docs/install.md
+matrix: $(READY)
+	$(BIN)/python tools/matrix.py
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site

@@ -212,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=("mutate", "atheris"), default="mutate")
     parser.add_argument("--symbolic-share", type=float, default=0.02, help="of the comparisons that need a worker")
-    parser.add_argument("--record", type=Path, help="JSON file that gets the record of this engine")
+    parser.add_argument("--record", type=Path, help="JSON file that gets the record of this engine and seed")
     parser.add_argument("--keep", type=Path, help="folder that gets the findings")
     options = parser.parse_args(arguments)
     record_path = options.record and options.record.resolve()
@@ -240,7 +240,7 @@ def main(arguments: list[str] | None = None) -> int:
             keep.mkdir(parents=True, exist_ok=True)
             (keep / f"{number:03d}.json").write_text(json.dumps(finding), encoding="utf-8")
     if record_path:
-        corpus.keep(record_path, options.engine, summary)
+        corpus.keep(record_path, f"{options.engine}, seed {options.seed}", summary)
     return 1 if tally.findings or left or summary["processes_left"] else 0
 
 

@@ -1,6 +1,7 @@
 """Every promise of the page is held by tests that exist, and the record it shows is the one that is kept."""
 
 import ast
+import importlib
 import json
 import re
 from functools import cache
@@ -48,3 +49,15 @@ def test_the_page_shows_the_record():
         )
     said = f"{RECORD['instants']} instants in {RECORD['minutes']:g} minutes"
     assert said in page
+
+
+def test_the_page_shows_what_changes_a_result(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    determinism = importlib.import_module("determinism")
+    record = json.loads(determinism.RECORD.read_text(encoding="utf-8"))
+    assert determinism.page(record) == text_of("guarantees"), "run: python benchmarks/determinism.py MODEL --write"
+    assert list(record["variants"]) == [variant.name for variant in determinism.VARIANTS]
+    for variant in determinism.VARIANTS:
+        found = record["variants"][variant.name]
+        assert found["same_bytes"] or not variant.same_bytes
+        assert found["same_bytes"] == (found["distance_of_weights"] == 0)
