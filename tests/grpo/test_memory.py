@@ -81,7 +81,8 @@ def test_the_cache_has_the_size_that_is_reckoned(organism_dirs, measured, monkey
     assert {completion.stop for completion in group.completions} == {"length"}
     per_token = measured[family].cached["bfloat16" if half else "float32"]
     assert max(sizes) == 6 * (padded_width(40) + 4 - 1) * per_token
-    assert per_token in (3 * 48 * 2 * size for size in ((2, 4) if half else (4,)))  # layers, width, keys and values
+    sizes_of_a_number = (2, 4) if half else (4,)
+    assert per_token in {3 * 48 * (keys + values) for keys in sizes_of_a_number for values in sizes_of_a_number}
 
 
 def test_what_is_counted_follows_the_specification(measured):

@@ -1,4 +1,5 @@
 import json
+from importlib.metadata import version
 
 import polars as pl
 import pytest
@@ -56,7 +57,7 @@ def test_a_run_leaves_everything_that_was_promised(organism_dir, tmp_path):
     manifest = json.loads((tmp_path / "r" / "manifest.json").read_text())
     assert any("clip" in line for line in manifest["operators"])
     assert manifest["attempts"][0]["status"] == "done"
-    assert manifest["environment"]["versions"]["torch"] == torch.__version__
+    assert manifest["environment"]["versions"]["torch"] == version("torch")
 
     runs = spurious.load(tmp_path)
     rollouts = runs.rollouts

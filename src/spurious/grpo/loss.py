@@ -71,11 +71,14 @@ def surrogate_objective(
     if surrogate != "ratio":
         raise ValueError(f"surrogate must be ratio, logp or prob, not {surrogate!r}")
     # Bounding the logarithm gives a clipped token gradient 0 even where the ratio itself would overflow to infinity.
+    # Not by `clamp`: from torch 2.14 on it gives a value on its bound another gradient.
     log_ratio = bounded = logprobs - old_logprobs
     if clip_high is not None:
-        bounded = torch.where(advantages > 0, log_ratio.clamp(max=log_upper_bound(clip_high)), bounded)
+        upper = log_upper_bound(clip_high)
+        bounded = torch.where((advantages > 0) & (log_ratio > upper), upper, bounded)
     if clip_low is not None:
-        bounded = torch.where(advantages < 0, log_ratio.clamp(min=log_lower_bound(clip_low)), bounded)
+        lower = log_lower_bound(clip_low)
+        bounded = torch.where((advantages < 0) & (log_ratio < lower), lower, bounded)
     return bounded.exp() * advantages
 
 
