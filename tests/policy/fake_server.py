@@ -20,6 +20,7 @@ Answer = Callable[["Handler", dict[str, Any]], None]
 
 class Handler(BaseHTTPRequestHandler):
     server: "Fake"
+    counted = False
 
     def log_message(self, *args: object) -> None:
         """Quiet."""
@@ -33,14 +34,22 @@ class Handler(BaseHTTPRequestHandler):
             self.server.requests.append(payload | {"path": self.path, "auth": self.headers.get("Authorization")})
             self.server.busy += 1
             self.server.busiest = max(self.server.busiest, self.server.busy)
+        self.counted = True
         try:
             self.server.answer(self, payload)
         finally:
+            self.answered()
+
+    def answered(self) -> None:
+        """No longer in flight: before the reply is sent, as the client may ask again before this thread goes on."""
+        if self.counted:
+            self.counted = False
             with self.server.lock:
                 self.server.busy -= 1
 
     def reply(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.answered()
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
