@@ -88,6 +88,16 @@ class Poison(torch.autograd.Function):
         return torch.full_like(gradient, context.value), None
 
 
+@pytest.fixture
+def one_thread():
+    """On which an update is one pass, so that passes can be counted."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize(
     ("what", "words"), [("loss", "loss: 1 of 1 not finite"), ("gradient", "the gradient's norm is")]
