@@ -10,8 +10,10 @@ from spurious.grpo.learner import cut_rows
 from spurious.grpo.trainer import train
 from spurious.policy.logprobs import Row, even_budget, micro_batches
 from spurious.policy.model import load
+from spurious.policy.sampler import TorchSampler
 from spurious.policy.threads import add_gradients, in_threads, replicas, threads_for
-from spurious.specs import RunSpec
+from spurious.specs import RunSpec, SamplingSpec
+from spurious.types import Problem, Prompt
 
 
 def spec(model, **grpo):
@@ -110,3 +112,18 @@ def test_what_fails_in_a_thread_fails_in_its_turn(on_threads):
         got.extend(in_threads(work, [1, 2, 3], 2))
     assert torch.get_num_threads() == 2
     assert list(in_threads(work, [3, 4, 5], 2)) == [3, 4, 5]
+
+
+def test_a_consumer_that_fails_leaves_the_threads_as_they_were(organism_dir, on_threads):
+    """As a journal does whose disk is full; the exception is kept, and its frames with it, as a notebook keeps it."""
+    on_threads(2)
+    policy = load(str(organism_dir), device="cpu")
+    prompts = [Prompt(Problem(f"p{i}", "?", "1", "test"), "?", (5, 6, 7), 0) for i in range(4)]
+
+    def full(place, group):
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left") as kept:
+        TorchSampler(policy).sample(prompts, 4, SamplingSpec(max_tokens=4), ("test",), on_group=full)
+    assert torch.get_num_threads() == 2
+    assert kept.tb is not None

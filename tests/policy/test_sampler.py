@@ -1,5 +1,4 @@
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -33,7 +32,6 @@ def prompts_of(lengths: Sequence[int]) -> list[Prompt]:
 MIXED = prompts_of([3, 40, 17, 33, 31, 32, 9, 64] * 4)
 
 
-@contextmanager
 def threads_of_torch(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -43,14 +41,12 @@ def threads_of_torch(count: int) -> Iterator[None]:
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    with threads_of_torch(1):
-        yield
+    yield from threads_of_torch(1)
 
 
 @pytest.fixture
 def two_threads() -> Iterator[None]:
-    with threads_of_torch(2):
-        yield
+    yield from threads_of_torch(2)
 
 
 def flat(groups: Sequence[Group]) -> list[Completion]:

@@ -121,7 +121,7 @@ class Learner:
         at_once = len(self._policies)
         for start in range(0, len(micro), at_once):
             parts = micro[start : start + at_once]
-            passes = in_threads(self._pass, list(zip(self._policies, parts, strict=False)), at_once)
+            passes = list(in_threads(self._pass, list(zip(self._policies, parts, strict=False)), at_once))
             for part, (loss, logprobs, entropies) in zip(parts, passes, strict=True):
                 diagnostics.add(loss, logprobs, entropies, part.old_logprobs, part.batch)
         add_gradients(self._policies)

@@ -6,6 +6,7 @@ forward pass; one cache class; and arithmetic that does not depend on the number
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
@@ -92,15 +93,16 @@ class TorchSampler:
 
         threads = threads_for(self.policy.model)
         most = ceil(min(self.max_rows, len(rows)) / threads / n) * n  # in whole groups, as each part reads its prompts
-        for batch in in_threads(decoded, _batches(rows, prompts, min(most, self.max_rows)), threads):
-            for row in batch:
-                done[row.prompt][row.sample] = self._completion(row, sampling)
-            for p in dict.fromkeys(row.prompt for row in batch):
-                complete = [completion for completion in done[p] if completion is not None]
-                if len(complete) == n:
-                    groups[p] = Group(prompts[p], tuple(complete))
-                    if on_group:
-                        on_group(p, groups[p])
+        with closing(in_threads(decoded, _batches(rows, prompts, min(most, self.max_rows)), threads)) as batches:
+            for batch in batches:
+                for row in batch:
+                    done[row.prompt][row.sample] = self._completion(row, sampling)
+                for p in dict.fromkeys(row.prompt for row in batch):
+                    complete = [completion for completion in done[p] if completion is not None]
+                    if len(complete) == n:
+                        groups[p] = Group(prompts[p], tuple(complete))
+                        if on_group:
+                            on_group(p, groups[p])
         return [groups[p] for p in range(len(prompts))]
 
     def check(self, prompts: Sequence[Prompt], sampling: SamplingSpec) -> None:

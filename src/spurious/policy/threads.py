@@ -5,7 +5,7 @@ decoded on a thread, take little more than half as long; the halves of an update
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -28,8 +28,11 @@ def threads_for(model: Any) -> int:
     return torch.get_num_threads() if small else 1
 
 
-def in_threads(work: Callable[[T], R], items: Sequence[T], threads: int) -> Iterator[R]:
-    """`work` on every item, results in order; an exception of any is raised when its turn comes."""
+def in_threads(work: Callable[[T], R], items: Sequence[T], threads: int) -> Generator[R, None, None]:
+    """`work` on every item, results in order; an exception of any is raised when its turn comes.
+
+    Until it ends or is closed, torch computes on one thread: close it where a result may not be asked for.
+    """
     if threads == 1 or len(items) <= 1:
         yield from map(work, items)
         return
