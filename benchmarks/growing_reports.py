@@ -4,16 +4,13 @@ One run of each arm is trained (an organism's body with random weights); its tab
 stand for the runs of the other seeds. Every line is one study's report, made in a process of its own.
 """
 
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from watched import watched
 
 from spurious.organisms import untrained
 from spurious.store import Run
@@ -112,14 +109,9 @@ def made(store: Path, model: Path, seeds: int, steps: int) -> StudySpec:
 def reported(store: Path, whole: StudySpec) -> dict[str, Any]:
     """Seconds, largest memory and size of one report."""
     page = store / "report.html"
-    command = [sys.executable, "-m", "spurious", "report", str(store / "studies" / whole.name), "--out", str(page)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    seconds = time.perf_counter() - started
-    memory = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+    seconds, memory = watched(["report", store / "studies" / whole.name, "--out", page])
     runs = len(ARMS) * len(whole.seeds)
-    return {"runs": runs, "seconds": seconds, "MB": page.stat().st_size / 1e6, "largest memory, MB": memory / 1024}
+    return {"runs": runs, "seconds": seconds, "MB": page.stat().st_size / 1e6, "largest memory, MB": memory / 1e6}
 
 
 def growing(sizes: Sequence[int], steps: int) -> list[dict[str, Any]]:

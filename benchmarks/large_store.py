@@ -6,35 +6,26 @@ One run of each of five arms is trained (an organism's body with random weights)
 seed, then stand for the runs of the other seeds. A command may take 4 GB. Exit status 1: one failed, or took more.
 """
 
-import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from growing_reports import ARMS, made
 from record import Table, command_line, publish
+from watched import watched
 
 from spurious.organisms import untrained
 
 LIMIT_GB = 4.0
 
 
-def watched(name: str, command: Sequence[str | Path]) -> dict[str, Any]:
-    """Run a command of ours: its seconds and its largest memory."""
-    started = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
-        running = subprocess.Popen([sys.executable, "-m", "spurious", *command], stdout=subprocess.DEVNULL, stderr=said)
-        _, status, used = os.wait4(running.pid, 0)
-        seconds = time.perf_counter() - started
-        said.seek(0)
-        if os.waitstatus_to_exitcode(status):
-            raise RuntimeError(f"{name}: {said.read().decode()}")
-    return {"command": f"`{name}`", "seconds": seconds, "largest memory, GB": used.ru_maxrss / 1e6}
+def taken_by(name: str, *command: str | Path) -> dict[str, Any]:
+    """One line."""
+    seconds, memory = watched(command)
+    return {"command": f"`{name}`", "seconds": seconds, "largest memory, GB": memory / 1e9}
 
 
 def main() -> int:
@@ -52,9 +43,9 @@ def main() -> int:
             for path in store.glob(f"*/{part}/*.parquet")
         )
         taken = [
-            watched("study status", ["study", "status", home]),
-            watched("report", ["report", home, "--out", store / "report.html"]),
-            watched("analyze", ["analyze", store, "--json"]),
+            taken_by("study status", "study", "status", home),
+            taken_by("report", "report", home, "--out", store / "report.html"),
+            taken_by("analyze", "analyze", store, "--json"),
         ]
     publish(
         "large_store",
