@@ -18,7 +18,7 @@ BENCHMARKS = {
     "grpo_vs_trl": ("--pairs", "5", "--batches", "2"),
     "where_seconds_go": (),
     "memory": (),
-    "study": ("--runs", "24", "--steps", "2", "--pairs", "2"),
+    "study": ("--runs", "24", "--steps", "2", "--pairs", "5"),
     "sampling_vs_generate": ("--pairs", "5"),
     "verify_vs_math_verify": (),
     "growth": ("--reports", "25", "50", "200", "--report_steps", "6"),
