@@ -152,7 +152,7 @@ def _process(parts):
 def check(command):
     """Raise unless what a command names is there: program, options, files, rewards, arms, profiles, extras."""
     parts, _ = words(command)
-    if parts[0] == "torchrun":
+    if parts[0] in ("torchrun", "accelerate"):
         parts = parts[parts.index("-m") + 1 :]
     program, *arguments = parts
     if program == "spurious":

@@ -1,9 +1,12 @@
 """The TRL engine against our own: the same run but for rounding, the same directory, the same refusals."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +19,10 @@ from spurious.specs import RunSpec
 from spurious.training import train
 
 pytest.importorskip("trl", reason="needs the extra trl")
+
+from accelerate.utils import DistributedType
+
+from spurious.engines.trl import sharded
 
 SMALL = {"prompts_per_rollout": 4, "group_size": 4, "updates_per_rollout": 2}
 
@@ -160,10 +167,29 @@ def test_a_launcher_s_precision_does_not_count(organism_dir, tmp_path, monkeypat
     assert {tensor.dtype for tensor in weights(tmp_path / "half").values()} == {torch.float32}
 
 
-def test_weights_in_shards_are_refused(organism_dir, tmp_path, monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(SpecError, match="ACCELERATE_USE_FSDP"):
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"ACCELERATE_USE_DEEPSPEED": "true"}, "ACCELERATE_USE_DEEPSPEED"),
+        ({"ACCELERATE_USE_FSDP": "true"}, "FSDP 2 only"),
+        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}, "several GPUs only"),
+    ],
+)
+def test_shards_that_cannot_be_had_are_refused(organism_dir, tmp_path, monkeypatch, environment, message):
+    for name, value in {"FSDP_CPU_RAM_EFFICIENT_LOADING": "true", **environment}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SpecError, match=message):
         train(spec(organism_dir), tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"policy": {"lora": {"r": 2}}}, r"policy\.lora"), ({"grpo": {"optimizer": "adamw_8bit"}}, r"grpo\.optimizer")],
+)
+def test_what_shards_cannot_do_is_refused(changes, message):
+    with pytest.raises(SpecError, match=message):
+        sharded.check(spec("m", **changes), SimpleNamespace(distributed_type=DistributedType.MULTI_GPU))
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT reads the old name
@@ -260,3 +286,41 @@ def test_two_processes_train_what_one_does_on_whole_groups(organism_dir, tmp_pat
     assert largest_difference(weights(tmp_path / "one"), weights(tmp_path / "two")) < 1e-5
     manifest = json.loads((tmp_path / "two" / "manifest.json").read_text())
     assert any(line.startswith("processes: 2, whole groups in each") for line in manifest["operators"])
+
+
+SHARDS = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP"}
+
+
+def train_in_shards(organism_dir, out, steps, grpo, *more):
+    command = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc_per_node", "2"]
+    command += [str(Path(__file__).with_name("sharding_on_cpus.py")), "train", "--model", str(organism_dir)]
+    command += ["--task", "chain", "--task.args.steps", "1", "--task.args.size", "16", "--reward", "random"]
+    command += ["--engine", "trl", "--steps", str(steps), "--sampling.max-tokens", "12", "--save-every", "1"]
+    command += [*(f"--grpo.{n.replace('_', '-')}={v}" for n, v in grpo.items()), *more, "--out", str(out)]
+    subprocess.run(command, check=True, timeout=300, env={**os.environ, **SHARDS})
+    return weights(out)
+
+
+@pytest.mark.slow
+def test_weights_in_shards_are_trained_sampled_saved_and_resumed_as_whole_ones(organism_dir, tmp_path):
+    """With a divergence, whose reference lies in shards too, and log-probabilities that are read again."""
+    grpo = {**SMALL, "lr": 0.001, "kl": 0.05, "old_logprobs": "recomputed", "max_grad_norm": 0.5}
+    train(spec(organism_dir, grpo=grpo, steps=3), tmp_path / "whole")
+    end = train_in_shards(organism_dir, tmp_path / "cut", 3, grpo)
+    assert largest_difference(weights(tmp_path / "whole"), end) < 1e-5
+    for ours, theirs in zip(metrics(tmp_path / "whole"), metrics(tmp_path / "cut"), strict=True):
+        for name in ("optim/grad_norm_by_update", "update/norm", "kl/to_start"):
+            assert theirs[name] == pytest.approx(ours[name], rel=1e-3, abs=1e-9)
+    manifest = json.loads((tmp_path / "cut" / "manifest.json").read_text())
+    assert "weights, gradients and moments in shards (FSDP 2)" in manifest["operators"]
+
+    (tmp_path / "cut" / "DONE").unlink()
+    shutil.rmtree(tmp_path / "cut" / "checkpoints" / "000003")
+    assert largest_difference(end, train_in_shards(organism_dir, tmp_path / "cut", 3, grpo)) == 0
+
+
+@pytest.mark.slow
+def test_shards_compute_in_the_precision_that_the_sampler_has(organism_dir, tmp_path):
+    train_in_shards(organism_dir, tmp_path / "half", 1, SMALL, "--dtype", "bfloat16")
+    assert 1e-5 < metrics(tmp_path / "half")[0]["ratio/largest_deviation_by_update"][0] < 0.1
+    assert {tensor.dtype for tensor in weights(tmp_path / "half").values()} == {torch.float32}

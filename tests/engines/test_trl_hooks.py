@@ -48,6 +48,12 @@ def test_the_methods_that_are_replaced_take_what_they_took():
     ]
 
 
+def test_the_scheduler_is_made_when_the_weights_lie_where_they_stay():
+    prepared = inspect.getsource(GRPOTrainer._prepare_for_training)
+    assert prepared.index("self.create_optimizer()") < prepared.rindex("self.accelerator.prepare(")
+    assert prepared.rindex("self.accelerator.prepare(") < prepared.index("self.create_scheduler(")
+
+
 def test_the_training_step_asks_for_inputs_once_a_pass_and_the_loss_reads_nothing_else():
     step = inspect.getsource(GRPOTrainer.training_step)
     assert "self._step += 1" in step

@@ -1,7 +1,7 @@
 """What training changes: weights and optimizer. One call of `learn` is the M updates over one rollout batch."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite, sqrt
@@ -98,7 +98,7 @@ class Learner:
     def save(self, directory: Path, step: int) -> None:
         """Write weights, tokenizer, optimizer and step into a checkpoint directory."""
         save(self.policy, directory)
-        save_optimizer(self.optimizer, directory, step)
+        save_optimizer(state_tensors(self.optimizer), state_groups(self.optimizer), directory, step)
 
     def _micro_batches(self, scored: Sequence[Scored], advantages: Tensor, part: Sequence[int]) -> list[MicroBatch]:
         """Cut one update by the token budget; old log-probabilities are recomputed, if so, on the very same cuts."""
@@ -205,10 +205,10 @@ def kl_to(reference: Policy, spec: RunSpec, groups: Sequence[Group]) -> float | 
     return float(torch.cat(parts).mean()) if parts else None
 
 
-def save_optimizer(optimizer: Optimizer, directory: Path, step: int) -> None:
-    """Write the optimizer's state after `step` steps into a checkpoint directory."""
-    save_file(state_tensors(optimizer), directory / "optimizer.safetensors")
-    state = {"step": step, "param_groups": state_groups(optimizer)}
+def save_optimizer(tensors: dict[str, Tensor], groups: Sequence[Mapping[str, Any]], directory: Path, step: int) -> None:
+    """Write an optimizer's state (`state_tensors`, `state_groups`) after `step` steps into a checkpoint directory."""
+    save_file(tensors, directory / "optimizer.safetensors")
+    state = {"step": step, "param_groups": list(groups)}
     (directory / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
 

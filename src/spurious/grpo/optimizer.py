@@ -87,11 +87,14 @@ def null_update(optimizer: Optimizer, mode: Literal["step", "skip"]) -> None:
     optimizer.zero_grad(set_to_none=True)
 
 
-def state_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as `{"<parameter index>.<name>": tensor}`, the form safetensors can hold bit by bit."""
+def state_tensors(optimizer: Optimizer, whole: Callable[[Tensor], Tensor] = torch.detach) -> dict[str, Tensor]:
+    """The optimizer's state as `{"<parameter index>.<name>": tensor}`, the form safetensors can hold bit by bit.
+
+    `whole` puts together what lies in shards.
+    """
     places: dict[Tensor, int] = {parameter: i for i, parameter in enumerate(_parameters(optimizer))}
     return {
-        f"{places[parameter]}.{name}": _stored(value)
+        f"{places[parameter]}.{name}": _stored(whole(value) if torch.is_tensor(value) else value)
         for parameter, entries in optimizer.state.items()
         for name, value in entries.items()
         if value is not None

@@ -167,7 +167,7 @@ def _vllm(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {f"vllm_{name}": value for name, value in settings.items()}
 
 
-def operators(spec: RunSpec, processes: int, passes: Passes) -> list[str]:
+def operators(spec: RunSpec, processes: int, passes: Passes, *, in_shards: bool) -> list[str]:
     """The effective operators of a run on TRL, for the manifest."""
     rows = f"{passes.rows} completions a pass, {passes.each_update} passes an update and process"
     return [
@@ -175,6 +175,7 @@ def operators(spec: RunSpec, processes: int, passes: Passes) -> list[str]:
         f"engine: TRL {installed_trl()} GRPOTrainer, loss_type {_LOSS[spec.grpo.length_norm]}; advantages, rows of an "
         "update, optimizer and learning rate are ours",
         f"processes: {processes}, whole groups in each; {rows}",
+        *(["weights, gradients and moments in shards (FSDP 2)"] if in_shards else []),
         {"own": "sampler: own, keyed draws", "vllm": "sampler: vLLM, whose draws are its own"}[spec.trl.sampler],
         "no importance-sampling correction, no mask of truncated completions, no dropout, no router loss",
         *(["every weight is trained"] if spec.policy.lora is None else []),

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from spurious.errors import SpecError
 from spurious.keys import KeyPart
 from spurious.policy import Sampler
 from spurious.specs import SamplingSpec
@@ -26,17 +25,7 @@ class Processes:
 
     @classmethod
     def of_environment(cls) -> "Processes":
-        """As the launcher says it in RANK and WORLD_SIZE.
-
-        Raises:
-            SpecError: the launcher asks for weights in shards.
-        """
-        for sharding in ("FSDP", "DEEPSPEED"):
-            if os.environ.get(f"ACCELERATE_USE_{sharding}", "").lower() == "true":
-                raise SpecError(
-                    f"engine: trl cannot train under {sharding} (ACCELERATE_USE_{sharding}), where no process has the "
-                    "weights that are sampled from; launch with torchrun, or `spurious export` to verl or OpenRLHF"
-                )
+        """As the launcher says it in RANK and WORLD_SIZE."""
         return cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
     @property

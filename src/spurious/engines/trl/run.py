@@ -18,6 +18,7 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
+from spurious.engines.trl import sharded
 from spurious.engines.trl.plan import Passes, arguments, check, check_entropy, operators, passes
 from spurious.engines.trl.processes import Processes, SharedSampler
 from spurious.engines.trl.trainer import RunTrainer
@@ -26,6 +27,7 @@ from spurious.evaluate import Bench, evaluate, open_bench
 from spurious.grpo.arm import Arm, Inputs, prepare
 from spurious.grpo.diagnostics import Diagnostics, rollout_metrics
 from spurious.grpo.learner import computing, kl_to, moved, restore_optimizer, save_optimizer, snapshot
+from spurious.grpo.optimizer import state_groups, state_tensors
 from spurious.grpo.rollouts import Batch, kept_where_broken, rollout_frame
 from spurious.grpo.trainer import assign_credit, note, saves_every, score, shared_tables
 from spurious.policy import TorchSampler, prepare_process
@@ -60,13 +62,16 @@ def train(
     """
     processes = Processes.of_environment()
     check(spec, processes.count)
+    in_shards = sharded.asked()
     arm = prepare(spec, Inputs(data_dir), prepare_process())
-    PartialState(cpu=not torch.cuda.is_available())  # joins the other processes, and says which device is ours
+    joined = PartialState(cpu=not torch.cuda.is_available())  # joins the other processes, and says which device is ours
+    if in_shards:
+        sharded.check(spec, joined)
     initial = load(spec.model, revision=spec.revision)
     ask = asker(spec.task, arm.task, initial)
     cut = passes(spec, processes.count, longest_prompt(ask, arm.kept))
     check_entropy(spec, cut, processes.count)
-    facts = _facts(arm, operators(spec, processes.count, cut))
+    facts = _facts(arm, operators(spec, processes.count, cut, in_shards=in_shards))
     with ExitStack() as stack:
         run = None
         if processes.main:
@@ -81,7 +86,7 @@ def train(
         if not done:
             # Several processes must all draw or none of them: only one that is alone may find a table made.
             shared = shared_tables(run, store, arm) if run is not None and processes.count == 1 else Shared(None)
-            loop = _Loop(arm, initial, ask, processes, run, shared, progress)
+            loop = _Loop(arm, initial, ask, processes, run, shared, progress, in_shards=in_shards)
             loop.go(cut, path, start, checkpoint)
     return Path(path)
 
@@ -98,9 +103,11 @@ class _Loop:
         run: Run | None,
         shared: Shared,
         progress: Progress,
+        *,
+        in_shards: bool,
     ) -> None:
         self.arm, self.spec, self.ask, self.processes, self.run = arm, arm.spec, ask, processes, run
-        self.shared = shared
+        self.shared, self.in_shards = shared, in_shards
         self.progress = progress if processes.main else quiet
         self.policy = initial
         self.benches: list[Bench] = [open_bench(bench, task, initial) for bench, task in arm.benches]
@@ -122,11 +129,14 @@ class _Loop:
         if checkpoint is not None and lora is None:
             self.policy.model.load_state_dict(load(str(checkpoint)).model.state_dict())
         owed = (spec.steps - start) * spec.grpo.updates_per_rollout
+        trained = self.policy.model
+        if self.in_shards:
+            self.policy = sharded.whole_copy(self.policy)
         told = arguments(spec, cut, max(owed, 1), cuda=torch.cuda.is_available())
         os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16" if spec.dtype == "bfloat16" else "no"  # not the launcher's
         self.trainer = RunTrainer(
             spec=spec,
-            model=self.policy.model,
+            model=trained,
             tokenizer=self.policy.tokenizer,
             arguments={**told, "output_dir": str(path)},
             processes=self.processes,
@@ -137,6 +147,8 @@ class _Loop:
             restore=None if checkpoint is None else partial(self._restore, checkpoint=checkpoint),
             peft_config=lora,
         )
+        if self.in_shards:
+            sharded.keep_precision(self.trainer.accelerator)
         adapted = self.trainer.model
         if lora is not None:
             self.policy = replace(self.policy, model=adapted.get_base_model())
@@ -179,6 +191,9 @@ class _Loop:
     def learned(self, step: int, diagnostics: Diagnostics) -> None:
         """Record a step whose updates were taken."""
         scored, advantages = self.batch.scored, self.batch.advantages
+        if self.in_shards:
+            sharded.refresh(self.policy.model, self.trainer.model)
+        save = self._saver(step + 1)  # of every process, as the moments may lie in shards
         if self.run is None or advantages is None:
             return
         measured: dict[str, Any] = {**diagnostics.finish(), "update/norm": moved(self.policy.model, self.before)}
@@ -188,8 +203,8 @@ class _Loop:
         self.run.write_metrics({"step": step, **rollout_metrics(scored, advantages), **measured, **self.watch.lap()})
         with self.watch("record"):  # shown with the step after
             self.run.write_rollouts(step, rollout_frame(step, scored, advantages))
-            if (step + 1) % saves_every(self.spec, self.policy) == 0 or step + 1 == self.spec.steps:
-                self.run.write_checkpoint(step + 1, partial(self._save, step=step + 1))
+            if save is not None:
+                self.run.write_checkpoint(step + 1, save)
         self.run.say(f"step {step}: {note(scored)}")
         self.progress("train", step + 1, self.spec.steps, note(scored))
 
@@ -205,12 +220,22 @@ class _Loop:
             if self.run is not None:
                 self.run.write_eval(step, slug, rows)
 
-    def _save(self, directory: Path, *, step: int) -> None:
-        save(self.policy, directory)
-        save_optimizer(self.trainer.optimizer, directory, step)
+    def _saver(self, step: int) -> Callable[[Path], None] | None:
+        """What writes the checkpoint after `step` steps, if one is due."""
+        if step % saves_every(self.spec, self.policy) and step != self.spec.steps:
+            return None
+        optimizer = self.trainer.optimizer
+        tensors, groups = state_tensors(optimizer, sharded.whole), state_groups(optimizer)
+
+        def write(directory: Path) -> None:
+            save(self.policy, directory)
+            save_optimizer(tensors, groups, directory, step)
+
+        return write
 
     def _restore(self, optimizer: torch.optim.Optimizer, *, checkpoint: Path) -> None:
         restore_optimizer(optimizer, checkpoint, self.policy.device)
+        sharded.cut_state(optimizer)
 
 
 def _facts(arm: Arm, operated: list[str]) -> dict[str, Any]:

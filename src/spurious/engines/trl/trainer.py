@@ -93,15 +93,18 @@ class RunTrainer(GRPOTrainer):
         """Ours, so that momentum, weight decay and epsilon are those of the specification."""
         if self.optimizer is None:
             self.optimizer = make_optimizer((self.model if model is None else model).parameters(), self.spec.grpo)
-            if self._restore is not None:
-                self._restore(self.optimizer)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Our learning rate, counted over the whole run and not from where it was resumed."""
+        """Our learning rate, counted over the whole run and not from where it was resumed.
+
+        TRL asks for it when the weights lie where they stay, so this is also when the optimizer's state is restored.
+        """
         grpo, steps = self.spec.grpo, self.spec.steps
         done, total = self.first * grpo.updates_per_rollout, steps * grpo.updates_per_rollout
         optimizer = self.optimizer if optimizer is None else optimizer
+        if self._restore is not None:
+            self._restore(optimizer)
         set_learning_rate(optimizer, grpo.lr)
         self.lr_scheduler = LambdaLR(optimizer, lambda update: learning_rate(grpo, done + update, total) / grpo.lr)
         return self.lr_scheduler
