@@ -225,6 +225,9 @@ class _Loop:
         if step % saves_every(self.spec, self.policy) and step != self.spec.steps:
             return None
         optimizer = self.trainer.optimizer
+        if self.run is None:
+            sharded.take_part(optimizer)
+            return None
         tensors, groups = state_tensors(optimizer, sharded.whole), state_groups(optimizer)
 
         def write(directory: Path) -> None:

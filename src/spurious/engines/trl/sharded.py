@@ -81,6 +81,14 @@ def refresh(copied: nn.Module, trained: nn.Module) -> None:
         mine.copy_(whole(parts))
 
 
+def take_part(optimizer: Optimizer) -> None:
+    """Give the main process this one's shards of the optimizer's state; a whole one is kept nowhere else."""
+    for entries in optimizer.state.values():
+        for value in entries.values():
+            if isinstance(value, DTensor):
+                value.full_tensor()
+
+
 def cut_state(optimizer: Optimizer) -> None:
     """Cut a state that was restored whole as the parameters are cut."""
     for parameter, entries in optimizer.state.items():
