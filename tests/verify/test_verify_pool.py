@@ -3,6 +3,7 @@
 Capital letters are what the symbolic step alone reads.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,40 @@ def test_a_dead_worker_is_a_failed_grade_and_is_replaced():
     grading.join()
     assert outcome == ["failed"]
     assert equal("Y+1", "1+Y") == "correct"
+
+
+def break_pool():
+    """What pebble does where every worker dies before it has taken up its work."""
+    pool._pool._pool_manager.handle_broken_pool(BrokenProcessPool("All workers expired"))
+
+
+def test_a_broken_pool_is_replaced_and_leaves_nothing():
+    assert equal("B+1", "1+B") == "correct"
+    open_files = len(os.listdir("/proc/self/fd"))
+    for n in range(2, 5):
+        broken = pool._pool
+        old = {one.pid for one in multiprocessing.active_children() if one.name == "pebble_pool_worker"}
+        break_pool()
+        assert equal(f"B+{n}", f"{n}+B") == "correct"
+        assert pool._pool is not broken
+        assert old.isdisjoint(one.pid for one in multiprocessing.active_children())
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= open_files
+
+
+def test_a_pool_that_breaks_after_it_was_asked_for_is_asked_for_again(monkeypatch):
+    assert equal("D+1", "1+D") == "correct"
+    running, given = pool._running, []
+
+    def breaks_once():
+        given.append(running())
+        if len(given) == 1:
+            break_pool()
+        return given[-1]
+
+    monkeypatch.setattr(pool, "_running", breaks_once)
+    assert equal("D+2", "2+D") == "correct"
+    assert len(given) == 2
 
 
 def test_a_worker_cannot_take_all_memory():

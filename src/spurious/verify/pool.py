@@ -120,14 +120,25 @@ def _outcome(future: "Future[list[Status]]", *, alone: bool) -> list[Status] | N
 
 def _submit(job: Job, items: list[Item], steps: tuple[Step, ...]) -> "Future[list[Status]]":
     arguments = [job, items, steps, DEADLINE, _BUDGET]
-    future: Future[list[Status]] = _running().schedule(run, args=arguments, timeout=PATIENCE)
-    return future
+    while True:
+        pool = _running()
+        try:
+            future: Future[list[Status]] = pool.schedule(run, args=arguments, timeout=PATIENCE)
+        except RuntimeError:
+            if pool.active:
+                raise
+            continue  # it broke, or another thread closed it, after it was asked for
+        return future
 
 
 def _running() -> ProcessPool:
-    global _pool
+    """The pool; one whose workers died all at once is broken for good, and another takes its place."""
+    global _pool, _locks
     with _lock:
-        if _pool is None or not _pool.active:
+        if _pool is not None and not _pool.active:
+            _end(_pool, _locks)
+            _pool, _locks = None, []
+        if _pool is None:
             _pool = ProcessPool(
                 max_workers=default_workers(),
                 max_tasks=RECYCLE,
@@ -147,8 +158,12 @@ def close() -> None:
         pool, _pool = _pool, None
         locks, _locks = _locks, []
     if pool is not None:
-        pool.stop()
-        pool.join()
+        _end(pool, locks)
+
+
+def _end(pool: ProcessPool, locks: list[Any]) -> None:
+    pool.stop()
+    pool.join()
     locks.clear()
 
 
