@@ -1,6 +1,6 @@
 """A store of 2,000 runs and five million completions: what `study status`, `report` and `analyze` take there.
 
-    python benchmarks/large_store.py [--runs 2000] [--steps 20] [--write]
+    python benchmarks/large_store.py [--runs 2000] [--steps 8] [--write]
 
 One run of each of five arms is trained (an organism's body with random weights); its tables, shuffled anew for every
 seed, then stand for the runs of the other seeds. A command may take 4 GB. Exit status 1: one failed, or took more.
@@ -29,7 +29,7 @@ def taken_by(name: str, *command: str | Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = command_line(__doc__, runs=2000, steps=20)
+    parser = command_line(__doc__, runs=2000, steps=8)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
