@@ -1,7 +1,7 @@
 """What training changes: weights and optimizer. One call of `learn` is the M updates over one rollout batch."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite, sqrt
@@ -212,8 +212,13 @@ def save_optimizer(tensors: dict[str, Tensor], groups: Sequence[Mapping[str, Any
     (directory / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
 
-def restore_optimizer(optimizer: Optimizer, checkpoint: Path, device: torch.device) -> None:
-    """Bring back what `save_optimizer` wrote.
+def restore_optimizer(
+    optimizer: Optimizer,
+    checkpoint: Path,
+    device: torch.device,
+    cut: Callable[[Tensor, nn.Parameter], Tensor] = lambda value, _: value,
+) -> None:
+    """Bring back what `save_optimizer` wrote; `cut` as in `load_state`.
 
     Raises:
         StoreError: a file is missing or unreadable.
@@ -224,7 +229,7 @@ def restore_optimizer(optimizer: Optimizer, checkpoint: Path, device: torch.devi
         tensors = load_file(checkpoint / "optimizer.safetensors", device=str(device))
     except (OSError, ValueError) as error:
         raise StoreError(f"{checkpoint}: the optimizer's state is unreadable: {error}") from error
-    load_state(optimizer, tensors, state["param_groups"])
+    load_state(optimizer, tensors, state["param_groups"], cut)
 
 
 def snapshot(model: nn.Module) -> list[Tensor]:

@@ -121,27 +121,34 @@ def state_groups(optimizer: Optimizer) -> list[dict[str, Any]]:
     return [{name: value for name, value in group.items() if name != "initial_lr"} for group in groups]
 
 
-def load_state(optimizer: Optimizer, tensors: Mapping[str, Tensor], groups: Sequence[Mapping[str, Any]]) -> None:
+def load_state(
+    optimizer: Optimizer,
+    tensors: Mapping[str, Tensor],
+    groups: Sequence[Mapping[str, Any]],
+    cut: Callable[[Tensor, nn.Parameter], Tensor] = lambda value, _: value,
+) -> None:
     """Bring back what `state_tensors` and `state_groups` (through JSON or not) gave; the next step is bit-identical.
 
+    `cut` takes a tensor that belongs to a parameter apart, where the parameter lies in shards.
     Raises `CheckpointError` where the state does not belong to this optimizer's parameters.
     """
     current = optimizer.state_dict()["param_groups"]
     if [(group.keys(), group.get("params")) for group in groups] != [(g.keys(), g["params"]) for g in current]:
         raise CheckpointError("the optimizer state belongs to another kind of optimizer or number of parameters")
-    shapes = [parameter.shape for parameter in _parameters(optimizer)]
+    parameters = _parameters(optimizer)
     state: dict[int, dict[str, Tensor | int]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")
-        if not index.isdecimal() or int(index) >= len(shapes) or not name:
+        if not index.isdecimal() or int(index) >= len(parameters) or not name:
             raise CheckpointError(f"the optimizer state has an entry {key!r} of no parameter")
-        if value.dim() and value.shape != shapes[int(index)] and not name.startswith(_PER_BLOCK):
+        parameter = parameters[int(index)]
+        if value.dim() and value.shape != parameter.shape and not name.startswith(_PER_BLOCK):
             raise CheckpointError(
                 f"the optimizer state's {key!r} has shape {tuple(value.shape)}, "
-                f"its parameter has {tuple(shapes[int(index)])}"
+                f"its parameter has {tuple(parameter.shape)}"
             )
         counts = not value.dim() and not value.is_floating_point()
-        state.setdefault(int(index), {})[name] = int(value) if counts else value.clone()
+        state.setdefault(int(index), {})[name] = int(value) if counts else cut(value.clone(), parameter)
     optimizer.load_state_dict({"state": state, "param_groups": [_from_json(group) for group in groups]})
 
 

@@ -237,8 +237,9 @@ class _Loop:
         return write
 
     def _restore(self, optimizer: torch.optim.Optimizer, *, checkpoint: Path) -> None:
-        restore_optimizer(optimizer, checkpoint, self.policy.device)
-        sharded.cut_state(optimizer)
+        # In shards, whole moments of every parameter at once would fill the device.
+        where = torch.device("cpu") if self.in_shards else self.policy.device
+        restore_optimizer(optimizer, checkpoint, where, sharded.cut)
 
 
 def _facts(arm: Arm, operated: list[str]) -> dict[str, Any]:

@@ -89,13 +89,11 @@ def take_part(optimizer: Optimizer) -> None:
                 value.full_tensor()
 
 
-def cut_state(optimizer: Optimizer) -> None:
-    """Cut a state that was restored whole as the parameters are cut."""
-    for parameter, entries in optimizer.state.items():
-        if isinstance(parameter, DTensor):
-            for name, value in entries.items():
-                if torch.is_tensor(value) and value.shape == parameter.shape and not isinstance(value, DTensor):
-                    entries[name] = distribute_tensor(value, parameter.device_mesh, parameter.placements)
+def cut(value: Tensor, parameter: nn.Parameter) -> Tensor:
+    """A tensor of a parameter's shape cut as the parameter is; any other, or where there are no shards, as it is."""
+    if not isinstance(parameter, DTensor) or value.shape != parameter.shape:
+        return value
+    return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
 
 
 def whole(value: Tensor) -> Tensor:
