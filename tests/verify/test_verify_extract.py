@@ -139,5 +139,5 @@ def test_a_megabyte_takes_linear_time(flood):
     text = flood * (1_000_000 // len(flood))
     start = time.thread_time()
     answer = extract(text, "lenient")
-    assert time.thread_time() - start < 2
+    assert time.thread_time() - start < 20  # half a second here; quadratic, an hour
     assert answer is None or len(answer) <= MAX_ANSWER

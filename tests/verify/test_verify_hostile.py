@@ -68,7 +68,7 @@ def test_deep_answers_break_nothing_and_cost_nothing(answer):
     start = time.thread_time()
     assert {decide("5", answer), decide(answer, "5")} <= {"limit", "wrong"}
     assert isinstance(canonical(answer), str)
-    assert time.thread_time() - start < 0.5
+    assert time.thread_time() - start < 10  # hundredths of a second here
 
 
 def test_depth_is_counted_under_every_name_of_a_bracket():
@@ -100,7 +100,7 @@ COSTLY = {
 def test_long_lists_cost_little_whatever_the_gold(gold, answer):
     start = time.thread_time()
     assert decide(gold, answer) in ("limit", "wrong", None)
-    assert time.thread_time() - start < 4  # seconds; coverage doubles them
+    assert time.thread_time() - start < 20  # a second here; coverage doubles it
 
 
 def test_equal_lists_of_200_are_still_compared():
@@ -132,7 +132,7 @@ def test_large_texts_take_linear_time(corpus):
     for name, text in corpus.large(300_000).items():
         start = time.thread_time()
         answer = extract(text)
-        assert time.thread_time() - start < 0.6, name
+        assert time.thread_time() - start < 10, name  # tenths of a second here; a scan per character, many minutes
         assert answer is None or len(answer) <= MAX_ANSWER, name
 
 
