@@ -239,8 +239,9 @@ def snapshot(model: nn.Module) -> list[Tensor]:
 
 def moved(model: nn.Module, before: Sequence[Tensor]) -> float:
     """The 2-norm of what has been added to the trained weights since `before`, a `snapshot` of the same model."""
-    trained = [weights.detach().to("cpu") for weights in model.parameters() if weights.requires_grad]
-    return sqrt(sum(float((new - old).double().square().sum()) for new, old in zip(trained, before, strict=True)))
+    trained = [weights.detach() for weights in model.parameters() if weights.requires_grad]
+    pairs = zip(trained, before, strict=True)
+    return sqrt(sum(float((new - old.to(new.device)).double().square().sum()) for new, old in pairs))
 
 
 def computing(spec: RunSpec, policy: Policy) -> torch.autocast:

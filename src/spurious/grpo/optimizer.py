@@ -21,19 +21,20 @@ _PER_BLOCK = ("absmax", "qmap")
 def make_optimizer(parameters: Iterable[nn.Parameter], spec: GrpoSpec) -> Optimizer:
     """AdamW or SGD as `spec` says, over the parameters that require a gradient.
 
-    On the CPU the plain per-tensor loop is used, whose result does not depend on how many threads there are.
+    On the CPU the plain per-tensor loop is used, whose result does not depend on how many threads there are; on a GPU
+    one kernel for many tensors.
 
     Raises:
         SpecError: 8-bit moments are asked for and bitsandbytes is not installed.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    foreach = all(parameter.is_cuda for parameter in trained)
+    on_gpu = all(parameter.is_cuda for parameter in trained)
     if spec.optimizer == "sgd":
-        return SGD(trained, lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay, foreach=foreach)
+        return SGD(trained, lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay, foreach=on_gpu)
     if spec.optimizer == "adamw_8bit":
         kind, more = eight_bit(), {"min_8bit_size": SMALLEST_8BIT}
     else:
-        kind, more = AdamW, {"foreach": foreach}
+        kind, more = AdamW, {"fused": True} if on_gpu else {"foreach": False}
     return kind(trained, lr=spec.lr, betas=spec.betas, eps=spec.adam_eps, weight_decay=spec.weight_decay, **more)
 
 

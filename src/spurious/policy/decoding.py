@@ -11,6 +11,9 @@ from transformers import DynamicCache
 class Decoding(Protocol):
     """Rows in the middle of being written, all padded on the left to one width."""
 
+    fullest: float
+    """The share of unfinished rows at which it pays to let go of the finished ones."""
+
     def select(self, index: Tensor) -> None:
         """Keep, or repeat, these rows."""
 
@@ -20,6 +23,8 @@ class Decoding(Protocol):
 
 class ModelDecoding:
     """Any Hugging Face causal language model."""
+
+    fullest = 0.875
 
     def __init__(self, model: Any, lengths: Tensor, width: int, room: int) -> None:
         """For prompts of `lengths` (B,) tokens, padded on the left to `width`, and `room` tokens more."""

@@ -20,9 +20,10 @@ from spurious.keys import KeyPart, key, uniforms
 from spurious.policy.decoding import Decoding, ModelDecoding
 from spurious.policy.draw import Drawn, draw
 from spurious.policy.fused import FusedDecoding, fuse, fusible
+from spurious.policy.graphs import GraphDecoding
 from spurious.policy.model import Policy, decode
 from spurious.policy.stops import Stops, cut
-from spurious.policy.threads import in_threads, threads_for
+from spurious.policy.threads import LARGEST, in_threads, threads_for
 from spurious.specs import SamplingSpec
 from spurious.types import Completion, Group, Prompt, Stop
 
@@ -144,7 +145,7 @@ class TorchSampler:
             if not alive:
                 return
             tokens = drawn.tokens
-            if len(alive) <= 0.875 * len(rows) and len(rows) > FEWEST_ROWS:
+            if len(alive) <= decoding.fullest * len(rows) and len(rows) > FEWEST_ROWS:
                 finished = sorted(set(range(len(rows))).difference(alive))
                 filler = finished[: max(0, FEWEST_ROWS - len(alive))]
                 keep = torch.tensor([*alive, *filler], device=tokens.device)
@@ -166,8 +167,18 @@ class TorchSampler:
         owner += [owner[-1]] * (FEWEST_ROWS - len(owner))
         index = torch.tensor(owner, device=device)
         decoding.select(index)
-        fuses = self._fusible and not torch.is_autocast_enabled(device.type)
-        return logits[index], FusedDecoding(fuse(self.policy.model), decoding) if fuses else decoding
+        return logits[index], self._faster(decoding)
+
+    def _faster(self, decoding: ModelDecoding) -> Decoding:
+        """The same rows, read on in the quickest way that there is for this model on its device."""
+        model, kind = self.policy.model, self.policy.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        if not self._fusible:
+            return decoding
+        if kind == "cuda" and (dtype or model.num_parameters() <= LARGEST):  # whole copies of a large model cost
+            torch.clear_autocast_cache()  # the copies that reading the prompts has made
+            return GraphDecoding(fuse(model, dtype), decoding)
+        return decoding if dtype else FusedDecoding(fuse(model), decoding)
 
     def _record(self, rows: Sequence[_Row | None], drawn: Drawn, stops: Stops, *, last: bool) -> None:
         tokens, logprobs = drawn.tokens.tolist(), drawn.logprobs.tolist()
