@@ -3,8 +3,9 @@
     python benchmarks/gpu.py [--prompts 32] [--group 16] [--prompt 128] [--tokens 256] [--pairs 5] [--write]
 
 The model has SmolLM2-135M's configuration and random weights, so nothing is downloaded and no text ends early.
-Sampling: ours as the loop calls it (float32 weights under bfloat16 autocast, log-probabilities returned),
-transformers' `generate` on bfloat16 weights, which is TRL's path without vLLM, and vLLM where it is installed.
+Sampling: ours as the loop calls it (float32 weights under bfloat16 autocast, log-probabilities returned), the same
+without CUDA graphs, transformers' `generate` on bfloat16 weights, which is TRL's path without vLLM, and vLLM where it
+is installed.
 Learning: forward and backward of all completions, ours (shared prompts, chunked logits) and as TRL does it (whole
 rows, the logits of all completion tokens at once). The peak is that of a matrix product of 4096 by 4096 by 4096 on the
 same device in the same precision; a sampled token counts as twice the parameters, a trained one as six times. Without
@@ -67,8 +68,12 @@ def finished() -> None:
         torch.cuda.synchronize()
 
 
-def ours(policy: Policy, prompts: Sequence[Prompt], n: int, tokens: int) -> Callable[[], None]:
+def ours(
+    policy: Policy, prompts: Sequence[Prompt], n: int, tokens: int, *, plainly: bool = False
+) -> Callable[[], None]:
     sampler, sampling = TorchSampler(policy), SamplingSpec(max_tokens=tokens)
+    if plainly:
+        sampler._fusible = False
 
     def sample() -> None:
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=GPU):
@@ -188,7 +193,11 @@ def measured(arguments: argparse.Namespace, folder: Path) -> list[Table]:
     said = torch.randint(10, 300, (len(prompts) * n, tokens), generator=generator).tolist()
     rows = [Row(prompts[i // n].token_ids, tuple(one)) for i, one in enumerate(said)]
     weights = policy.model.num_parameters()
-    sampling = {"ours": ours(policy, prompts, n, tokens), "generate": generated(policy, prompts, n, tokens)}
+    sampling = {
+        "ours": ours(policy, prompts, n, tokens),
+        "ours, without graphs": ours(policy, prompts, n, tokens, plainly=True),
+        "generate": generated(policy, prompts, n, tokens),
+    }
     if GPU and find_spec("vllm"):
         sampling["vLLM"] = by_vllm(policy, prompts, n, tokens, folder)
     sampled = lines(sampling, len(said) * tokens, 2 * weights, arguments.pairs)
@@ -203,7 +212,7 @@ def main() -> None:
     prepare_process()
     notes = []
     if not GPU:
-        vars(arguments).update(SMALLEST)
+        vars(arguments).update(SMALLEST, write=False)
         notes = ["No GPU here: the smallest size on the CPU, which shows that the command works and no more."]
     with tempfile.TemporaryDirectory() as folder:
         tables = measured(arguments, Path(folder))

@@ -53,17 +53,17 @@ def resident(line: str) -> int:
     raise SystemExit("needs Linux: /proc/self/status does not say")
 
 
-def rows() -> list[Scored]:
-    """Completions of full length without meaning, half of them paid."""
+def rows(prompt: int = PROMPT, completion: int = COMPLETION, count: int = ROWS) -> list[Scored]:
+    """One group of completions of full length without meaning, half of them paid; lengths in tokens."""
     draws = torch.Generator().manual_seed(0)
 
     def ids(n: int) -> tuple[int, ...]:
         return tuple(torch.randint(5, 400, (n,), generator=draws).tolist())
 
-    completions = tuple(Completion("", ids(COMPLETION), (-1.0,) * COMPLETION, "length") for _ in range(ROWS))
-    group = Group(Prompt(Problem("p", "?", "1", "bench"), "?", ids(PROMPT), 0), completions)
-    grades = (Grade("wrong", None),) * ROWS
-    return [Scored(group, "1", tuple(float(i % 2) for i in range(ROWS)), grades, grades)]
+    completions = tuple(Completion("", ids(completion), (-1.0,) * completion, "length") for _ in range(count))
+    group = Group(Prompt(Problem("p", "?", "1", "bench"), "?", ids(prompt), 0), completions)
+    grades = (Grade("wrong", None),) * count
+    return [Scored(group, "1", tuple(float(i % 2) for i in range(count)), grades, grades)]
 
 
 def learn(model: Path, case: str) -> None:

@@ -3,7 +3,7 @@
     python benchmarks/run_all.py [NAME...] [--model runs/organisms/good-code]
 
 Sizes are such that all take about half an hour on two cores with nothing else to do. What cannot be measured here (no
-TRL, no folder of cases) says so and leaves its record as it is.
+TRL, no folder of cases, no GPU) says so and leaves its record as it is.
 """
 
 import argparse
@@ -23,6 +23,8 @@ BENCHMARKS = {
     "verify_vs_math_verify": (),
     "growth": ("--reports", "25", "50", "200", "--report_steps", "6"),
     "gpu": (),
+    "seeds_at_once": (),
+    "memory_on_gpu": (),
     "large_store": (),
 }
 """In the order in which they run, with what sizes them."""
