@@ -147,7 +147,8 @@ def same_problems(runs: pl.DataFrame, evals: pl.DataFrame, habit: str = CODE) ->
     names = ("naive", "within", "explained by the problem")
     tables = [_of_rows(runs, {f"training {name}": f"same problem/{name}" for name in names})]
     if evals.height and habit in evals.columns:
-        by_run = evals.partition_by(*KEYS, as_dict=True, maintain_order=True)
+        named = evals.select(*KEYS, "bench", "step", "problem_id", "sample", "grade", habit)
+        by_run = named.partition_by(*KEYS, as_dict=True, maintain_order=True)
         tables.append(long(row for where, run in by_run.items() for row in _rows(where, _benches(run, habit))))
     return pl.concat(tables)
 
@@ -237,7 +238,8 @@ def passes(evals: pl.DataFrame) -> pl.DataFrame:
     if not evals.height or not evals["sample"].max():
         return long([])
     last = pl.col("step").max().over(*KEYS, "bench")
-    ends = evals.filter((pl.col("sample").max().over("bench") > 0) & ((pl.col("step") == 0) | (pl.col("step") == last)))
+    named = evals.select(*KEYS, "bench", "step", "problem_id", "sample", "grade")
+    ends = named.filter((pl.col("sample").max().over("bench") > 0) & ((pl.col("step") == 0) | (pl.col("step") == last)))
     problems = ends.group_by(*KEYS, "bench", "step", "problem_id", maintain_order=True).agg(
         pl.len().alias("n"), (pl.col("grade") == "correct").sum().alias("right")
     )

@@ -15,6 +15,9 @@ from spurious.report.bases import bases, starts
 from spurious.report.figure import listing, signed
 from spurious.report.material import Material, Outcome
 
+ASKED = ("bench", "model", "arm", "run", "seed", "step", "problem_id", "copy", "sample")
+"""Columns that say what a row of an evaluation answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -119,7 +122,8 @@ def answer(material: Material) -> Answer | None:
     outcome = material.declared.outcome
     if outcome is None or not material.evals.height:
         return None
-    rows = material.evals.filter(pl.col("bench") == outcome.bench)
+    needed = [*ASKED, *(name for name in outcome.value.meta.root_names() if name in material.evals.columns)]
+    rows = material.evals.select(*dict.fromkeys(needed)).filter(pl.col("bench") == outcome.bench)
     if not rows.height:
         return None
     named = bases(material)
@@ -203,15 +207,17 @@ def reached(material: Material, rows: pl.DataFrame, step: int | Literal["final"]
         rows: evaluated completions of one benchmark.
         step: at which arms are read; the base is read at step 0.
     """
+    last = pl.col("step").max().over("run") if step == "final" else pl.lit(step)
     for model in material.models:
         there = rows.filter(pl.col("model") == model)
-        once = ["seed", "problem_id", "copy", "sample"]
-        parts = {base: start.unique(once, keep="first") for base, start in starts(material, there)}
+        for base, start in starts(material, there):
+            if start.height:
+                once = ["seed", "problem_id", "copy", "sample"]
+                yield Reached(model, base, start.unique(once, keep="first").drop("step"))
         for arm in material.arms:
-            mine = there.filter(pl.col("arm") == arm)
-            last = pl.col("step").max().over("run") if step == "final" else pl.lit(step)
-            parts[arm] = mine.filter((pl.col("step") == last) & (pl.col("step") > 0))
-        yield from (Reached(model, arm, part.drop("step")) for arm, part in parts.items() if part.height)
+            part = there.filter(pl.col("arm") == arm).filter((pl.col("step") == last) & (pl.col("step") > 0))
+            if part.height:
+                yield Reached(model, arm, part.drop("step"))
 
 
 def on_shared_seeds(treatment: Level | None, placebo: Level | None) -> tuple[Outcomes, Outcomes] | None:

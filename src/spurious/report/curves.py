@@ -102,7 +102,7 @@ def bench_curves(material: Material, model: str, styles: Mapping[str, Style]) ->
     """Accuracy on each benchmark over the steps at which it was evaluated, where there are more than two; as it is."""
     if not material.evals.height:
         return
-    mine = material.evals.filter(pl.col("model") == model)
+    mine = material.evals.select("model", "bench", "arm", "seed", "step", "grade").filter(pl.col("model") == model)
     for (bench,), rows in mine.group_by("bench", maintain_order=True):
         if rows["step"].n_unique() < 3:
             continue

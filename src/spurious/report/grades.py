@@ -49,7 +49,8 @@ def _of_evals(material: Material, model: str) -> dict[str, dict[str, float]]:
     outcome = material.declared.outcome
     if outcome is None or not material.evals.height:
         return {}
-    rows = material.evals.filter((pl.col("bench") == outcome.bench) & (pl.col("model") == model))
+    named = material.evals.select("bench", "model", "arm", "run", "step", "grade")
+    rows = named.filter((pl.col("bench") == outcome.bench) & (pl.col("model") == model))
     parts = dict(starts(material, rows))
     for arm in material.arms:
         mine = rows.filter(pl.col("arm") == arm)

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from spurious.analysis.by_run import bench_changes, collapses, passes
+from spurious.analysis.by_run import KEYS, bench_changes, collapses, passes
 from spurious.analysis.collapse import SIGNS
 from spurious.analysis.seeds import summary
 from spurious.report.bases import BASE
@@ -34,7 +34,7 @@ def bench_figure(material: Material, model: str, styles: Mapping[str, Style]) ->
     return seed_figure(
         "benches",
         "Change on every benchmark",
-        bench_changes(of_model(material.evals, model), {}),
+        bench_changes(_graded(material, model), {}),
         model,
         [Shown(f"{bench} change", bench, 100, 1, sign=True) for bench in benches[: len(SYMBOLS)]],
         styles,
@@ -64,7 +64,7 @@ def bench_table(material: Material, model: str) -> Table | None:
     ]
     return seed_table(
         "Benchmarks after training",
-        bench_changes(of_model(material.evals, model), gaps),
+        bench_changes(_graded(material, model), gaps),
         model,
         shown,
         material.arms,
@@ -74,7 +74,7 @@ def bench_table(material: Material, model: str) -> Table | None:
 
 def pass_figures(material: Material, model: str, styles: Mapping[str, Style]) -> Iterator[Figure]:
     """Pass@k of every benchmark that was asked more than once: the base and every arm after training."""
-    found = passes(of_model(material.evals, model))
+    found = passes(_graded(material, model))
     before = pl.col("quantity").str.contains(" before pass@")
     base = found.filter(before).unique(["seed", "quantity", "value"], maintain_order=True)
     one = not base.select("seed", "quantity").is_duplicated().any()  # arms asked with their own prompts start apart
@@ -118,6 +118,13 @@ def train_benches(material: Material) -> dict[str, str]:
             if same and test not in train:
                 pairs.setdefault(name, test)
     return pairs
+
+
+def _graded(material: Material, model: str) -> pl.DataFrame:
+    """What benchmarks are counted on, of one model."""
+    if not material.evals.height:
+        return material.evals
+    return of_model(material.evals.select(*KEYS, "bench", "step", "problem_id", "sample", "grade"), model)
 
 
 def _benches(material: Material) -> list[str]:

@@ -23,6 +23,8 @@ from spurious.store.written import read_manifest
 State = Literal["owed", "running", "failed", "done"]
 """How far a run is."""
 
+UNREAD = ("answer", "kind", "logprob")
+"""Columns of evaluations that nothing in a report asks for: three million rows are many."""
 SHOWN_COMPLETIONS = 320
 """Completions in a report, over all its runs."""
 
@@ -96,7 +98,7 @@ class Material:
     declared: Declared
     cells: tuple[Cell, ...]
     evals: pl.DataFrame
-    """One row an evaluated completion, without texts."""
+    """One row an evaluated completion, without texts. Millions in a large study: choose columns, then rows."""
     metrics: pl.DataFrame
     """One row a step and run, with what `analysis.by_run.counted` counts on that step's completions."""
     completions: pl.DataFrame
@@ -229,7 +231,7 @@ def _read(cell: Cell, quota: int, habit: Habit) -> _RunTables:
         metrics = metrics.join(counts.steps, on="step", how="left")
     ends = sorted(rollouts["step"].unique())[:: max(1, rollouts["step"].n_unique() - 1)] if rollouts.height else []
     sampled = _concat(_sample(runs.rows("rollouts", steps=[step]), quota // 2) for step in ends)
-    evals = runs.rows("evals", texts=False)
+    evals = runs.rows("evals", texts=False).drop(UNREAD, strict=False)
     return _RunTables(*(_marked(table, cell) for table in (evals, metrics, sampled, counts.whole)))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from spurious.analysis import outcome, read_outcomes
-from spurious.report.answer import Level, level, reached
+from spurious.report.answer import ASKED, Level, level, reached
 from spurious.report.material import Material
 from spurious.scores import CODE, majority, pass_at_k, powers_of_two
 from spurious.store.tables import BEHAVIOR
@@ -32,17 +32,21 @@ def measured(material: Material) -> Iterator[Measured]:
     declared = material.declared.outcome
     if declared is None or not material.evals.height:
         return
-    for bench in material.evals["bench"].unique().sort():
-        for part in reached(material, material.evals.filter(pl.col("bench") == bench), declared.step):
-            for metric, rows, value in _values(part.rows, (declared.metric, material.declared.habit.column)):
+    metrics = tuple(dict.fromkeys((declared.metric, material.declared.habit.column, *SHOWN)))
+    of_metrics = [name for metric in metrics for name in outcome(metric).meta.root_names()]
+    needed = [name for name in (*ASKED, *of_metrics, "grade", "extracted") if name in material.evals.columns]
+    evals = material.evals.select(*dict.fromkeys(needed))
+    for bench in evals["bench"].unique().sort():
+        for part in reached(material, evals.filter(pl.col("bench") == bench), declared.step):
+            for metric, rows, value in _values(part.rows, metrics):
                 where = f"{part.arm} on {part.model}, {metric} on {bench}"
                 outcomes = read_outcomes(rows, value=value, where=where)
                 yield Measured(bench, metric, level(part.model, part.arm, outcomes))
 
 
-def _values(rows: pl.DataFrame, declared: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame, pl.Expr]]:
-    """Metric, rows and the value of a row: what the study declares, what is always looked at, and several samples."""
-    for metric in dict.fromkeys((*declared, *SHOWN)):
+def _values(rows: pl.DataFrame, metrics: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame, pl.Expr]]:
+    """Metric, rows and the value of a row: the metrics of one completion that were stored, and of several samples."""
+    for metric in metrics:
         value = outcome(metric)
         if all(name in rows.columns and not rows[name].null_count() for name in value.meta.root_names()):
             yield metric, rows, value

@@ -48,7 +48,9 @@ def strategy_switches(material: Material) -> Iterator[Switched]:
     habit = material.declared.habit
     if outcome is None or habit.column not in material.evals.columns:
         return
-    rows = material.evals.filter((pl.col("bench") == outcome.bench) & pl.col(habit.column).is_not_null())
+    where = ("bench", "model", "arm", "seed", "step", "problem_id", "copy", "sample", "grade")
+    named = material.evals.select(*where, habit.column)
+    rows = named.filter((pl.col("bench") == outcome.bench) & pl.col(habit.column).is_not_null())
     for model in material.models:
         for arm in material.arms:
             mine = rows.filter((pl.col("model") == model) & (pl.col("arm") == arm))
