@@ -95,11 +95,15 @@ def kill_one() -> int:
 def graded_alone(
     table: Sequence[Row], grades: Sequence[Grade], sample: int, rng: random.Random
 ) -> tuple[int, list[str]]:
-    """How many rows were graded again, one by one with nothing remembered, and those whose grade differs."""
+    """How many rows were graded again, one by one by new workers, and those whose grade differs.
+
+    New ones, as one that was killed a moment ago may not have been missed yet and would take the next row with it.
+    """
     known = [index for index, grade in enumerate(grades) if grade.status != "failed"]
     hostile = [index for index in known if table[index][2] == "hostile"]
     chosen = {*rng.sample(known, min(sample, len(known))), *rng.sample(hostile, min(sample, len(hostile)))}
     forget()
+    pool.close()
     different = []
     for index in sorted(chosen):
         text, gold, _ = table[index]

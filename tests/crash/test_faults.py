@@ -94,6 +94,15 @@ def command(capsys, model, out):
     return end.value.code or 0, capsys.readouterr().err
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as on a terminal: a shell that starts the tests in the background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_a_run_cleanly_and_it_goes_on(model, tmp_path, capsys, monkeypatch, signum, code):
     assert command(capsys, model, tmp_path / "whole" / "run")[0] == 0
