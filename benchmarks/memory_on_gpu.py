@@ -150,6 +150,8 @@ def main() -> None:
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if unknown := sorted(set(arguments.cases) - set(CASES)):
+        parser.error(f"no case {unknown[0]!r}; there are: {'; '.join(CASES)}")
     if not GPU:
         vars(arguments).update(SMALLEST, write=False)
     sizes = {name: getattr(arguments, name) for name in SMALLEST}
