@@ -1,9 +1,9 @@
 """A decoding step as one CUDA graph: all of its hundreds of kernels are started at once.
 
-Started one by one from Python they leave a GPU idle nine tenths of the time. A graph repeats what was recorded, on the
-same memory, so all that changes from step to step (tokens, positions, the place in the cache) is kept there, and
+Started one by one from Python they take five times as long (docs/performance.md). A graph repeats what was recorded, on
+the same memory, so all that changes from step to step (tokens, positions, the place in the cache) is kept there, and
 attention goes over more places than have been written, the rest hidden. Every number of rows and of places takes a new
-recording, which costs a few steps: rows are let go of by halves, places are added by the hundred.
+recording, once more through Python: rows are let go of by halves, places are added by the hundred.
 """
 
 from collections.abc import Callable, Generator
