@@ -12,7 +12,7 @@ from spurious.policy.draw import draw
 def at(logits: list[float], *uniforms: float, temperature: float = 1.0, top_p: float = 1.0) -> list[int]:
     rows = torch.tensor([logits] * len(uniforms))
     u = torch.tensor(uniforms, dtype=torch.float64)
-    return draw(rows, u, temperature=temperature, top_p=top_p, confidence=False).tokens.tolist()
+    return draw(rows, u, torch.arange(len(u)), temperature=temperature, top_p=top_p, confidence=False).tokens.tolist()
 
 
 HALF_QUARTERS = [math.log(0.5), math.log(0.25), math.log(0.25)]
@@ -58,7 +58,12 @@ def test_nucleus_keeps_the_order_of_ids() -> None:
 def test_reported_values_are_of_the_whole_tempered_distribution(temperature: float, top_p: float) -> None:
     logits = torch.randn(6, 11, generator=torch.Generator().manual_seed(0))
     drawn = draw(
-        logits, torch.full((6,), 0.3, dtype=torch.float64), temperature=temperature, top_p=top_p, confidence=True
+        logits,
+        torch.full((6,), 0.3, dtype=torch.float64),
+        torch.arange(6),
+        temperature=temperature,
+        top_p=top_p,
+        confidence=True,
     )
     reference = torch.distributions.Categorical(logits=logits.double() / (temperature or 1.0))
     torch.testing.assert_close(drawn.logprobs.double(), reference.log_prob(drawn.tokens), atol=1e-6, rtol=0)
@@ -67,11 +72,21 @@ def test_reported_values_are_of_the_whole_tempered_distribution(temperature: flo
     torch.testing.assert_close(drawn.self_certainties, certainty, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("chunk", [2**24, 25])
+def test_a_row_of_logits_serves_all_completions_that_stand_there(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draws, "CHUNK_ELEMENTS", chunk)
+    logits = torch.randn(3, 10, generator=torch.Generator().manual_seed(1))
+    u, owners = torch.linspace(0, 0.99, 7, dtype=torch.float64), torch.tensor([2, 0, 2, 2, 1, 0, 2])
+    shared = draw(logits, u, owners, temperature=1.0, top_p=0.8, confidence=True)
+    own = draw(logits[owners], u, torch.arange(7), temperature=1.0, top_p=0.8, confidence=True)
+    assert all(torch.equal(one, other) for one, other in zip(shared, own, strict=True))
+
+
 def test_frequencies_follow_the_distribution() -> None:
     n = 20_000
     u = (torch.arange(n, dtype=torch.float64) + 0.5) / n
     logits = torch.tensor([0.3, -1.0, 2.0, 0.0]).expand(n, 4)
-    tokens = draw(logits, u, temperature=0.8, top_p=1.0, confidence=False).tokens
+    tokens = draw(logits, u, torch.arange(len(u)), temperature=0.8, top_p=1.0, confidence=False).tokens
     counts = torch.bincount(tokens, minlength=4) / n
     torch.testing.assert_close(counts, (logits[0] / 0.8).softmax(-1), atol=1 / n, rtol=0)
 
@@ -88,10 +103,10 @@ def test_a_row_does_not_see_its_neighbors(rows: int, words: int, seed: int, top_
     generator = torch.Generator().manual_seed(seed)
     logits = 5 * torch.randn(rows + 4, words, generator=generator)
     u = torch.rand(rows + 4, generator=generator, dtype=torch.float64)
-    together = draw(logits, u, temperature=0.9, top_p=top_p, confidence=True)
+    together = draw(logits, u, torch.arange(len(u)), temperature=0.9, top_p=top_p, confidence=True)
     start = min(start, rows)
     some = slice(start, start + 4)
-    alone = draw(logits[some].clone(), u[some].clone(), temperature=0.9, top_p=top_p, confidence=True)
+    alone = draw(logits[some].clone(), u[some].clone(), torch.arange(4), temperature=0.9, top_p=top_p, confidence=True)
     for whole, part in zip(together, alone, strict=True):
         assert torch.equal(whole[some], part)
 
@@ -99,7 +114,9 @@ def test_a_row_does_not_see_its_neighbors(rows: int, words: int, seed: int, top_
 def test_chunks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(7, 10, generator=torch.Generator().manual_seed(1))
     u = torch.linspace(0, 0.99, 7, dtype=torch.float64)
-    whole = draw(logits, u, temperature=1.0, top_p=0.8, confidence=True)
+    whole = draw(logits, u, torch.arange(len(u)), temperature=1.0, top_p=0.8, confidence=True)
     monkeypatch.setattr(draws, "CHUNK_ELEMENTS", 25)
-    for a, b in zip(whole, draw(logits, u, temperature=1.0, top_p=0.8, confidence=True), strict=True):
+    for a, b in zip(
+        whole, draw(logits, u, torch.arange(len(u)), temperature=1.0, top_p=0.8, confidence=True), strict=True
+    ):
         assert torch.equal(a, b)

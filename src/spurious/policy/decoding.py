@@ -12,7 +12,10 @@ class Decoding(Protocol):
     """Rows in the middle of being written, all padded on the left to one width."""
 
     fullest: float
-    """The share of unfinished rows at which it pays to let go of the finished ones."""
+    """The share of rows still needed at which it pays to let go of the others."""
+
+    forks: bool
+    """Whether rows may become more: completions are then one row for as long as they are the same."""
 
     def select(self, index: Tensor) -> None:
         """Keep, or repeat, these rows."""
@@ -25,6 +28,7 @@ class ModelDecoding:
     """Any Hugging Face causal language model."""
 
     fullest = 0.875
+    forks = True
 
     def __init__(self, model: Any, lengths: Tensor, width: int, room: int) -> None:
         """For prompts of `lengths` (B,) tokens, padded on the left to `width`, and `room` tokens more."""

@@ -1,4 +1,4 @@
-"""One token for each row, from its logits and its uniform: the inverse of the cumulative distribution, in double.
+"""One token a completion, from its logits and its uniform: the inverse of the cumulative distribution, in double.
 
 Every operation works on a row by itself or is exact in IEEE arithmetic, so that a row's token does not depend on its
 neighbors: element-wise `exp` over the whole matrix would not do, its last few elements take another code path.
@@ -16,7 +16,7 @@ CHUNK_ELEMENTS = 2**24
 
 
 class Drawn(NamedTuple):
-    """For each of B rows (B,): the token, its log-probability, and if asked for entropy and self-certainty in nats."""
+    """For B completions (B,): tokens, their log-probabilities, and if asked for entropy and self-certainty in nats."""
 
     tokens: Tensor
     logprobs: Tensor
@@ -24,24 +24,27 @@ class Drawn(NamedTuple):
     self_certainties: Tensor | None
 
 
-def draw(logits: Tensor, uniforms: Tensor, *, temperature: float, top_p: float, confidence: bool) -> Drawn:
-    """Draw one token a row.
+def draw(
+    logits: Tensor, uniforms: Tensor, owners: Tensor, *, temperature: float, top_p: float, confidence: bool
+) -> Drawn:
+    """Draw one token a completion.
 
     Log-probability, entropy and self-certainty are those of the whole tempered distribution softmax(logits /
     temperature), which is what training computes; a nucleus below 1 only restricts what can be drawn. Greedy decoding
     (temperature 0, the lowest id among equals) reports them at temperature 1.
 
     Args:
-        logits: (B, V).
+        logits: (R, V), a row for all completions that have written the same so far.
         uniforms: (B,) doubles in [0, 1).
+        owners: (B,) the row of each completion.
         temperature: 0 is greedy.
         top_p: Keep the fewest most likely tokens whose probabilities reach this sum; among equals the lowest ids.
         confidence: Also return the entropy and KL(uniform || policy) (Kang et al. 2025).
     """
     rows = max(1, CHUNK_ELEMENTS // logits.shape[1])
     parts = [
-        _draw(logits[i : i + rows], uniforms[i : i + rows], temperature, top_p, confidence)
-        for i in range(0, len(logits), rows)
+        _draw(logits[owners[i : i + rows]], uniforms[i : i + rows], temperature, top_p, confidence)
+        for i in range(0, len(owners), rows)
     ]
     return parts[0] if len(parts) == 1 else _joined(parts)
 

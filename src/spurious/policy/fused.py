@@ -79,28 +79,34 @@ class Fused:
 class FusedDecoding:
     """What `ModelDecoding` is, for the models of this module."""
 
-    fullest = ModelDecoding.fullest
+    fullest = 1.0
+    forks = True
 
-    def __init__(self, weights: Fused, read: ModelDecoding) -> None:
-        """Go on from a prompt that the model itself has read, whose cache this takes over."""
+    def __init__(self, weights: Fused, read: ModelDecoding, most: int) -> None:
+        """Go on from prompts that the model itself has read, whose cache this takes over, with room for `most` rows."""
         self.weights, self.lengths, self.width = weights, read.lengths, read.width
         self.bias = torch.zeros(read.mask.shape, device=read.mask.device).masked_fill_(read.mask == 0, -torch.inf)
         """(B, width + room), added to attention scores."""
         room = read.mask.shape[1] - read.width
         self.keys: list[Tensor] = []
-        """A layer each: (B, groups, width + room, d)."""
+        """A layer each: (most, groups, width + room, d), of which the first B are in use."""
         self.values: list[Tensor] = []
         """As `keys`."""
         for layer in read.cache.layers:
             for buffers, tensor in ((self.keys, layer.keys), (self.values, layer.values)):
-                buffers.append(functional.pad(tensor.to(weights.cached or tensor.dtype), (0, 0, 0, room)))
+                rows, groups, width, size = tensor.shape
+                buffer = tensor.new_zeros(most, groups, width + room, size, dtype=weights.cached or tensor.dtype)
+                buffer[:rows, :, :width] = tensor
+                buffers.append(buffer)
             layer.keys = layer.values = None  # a layer at a time, so that the cache is not held twice
 
     def select(self, index: Tensor) -> None:
-        """Keep, or repeat, these rows."""
-        for buffers in (self.keys, self.values):
-            for i, tensor in enumerate(buffers):
-                buffers[i] = tensor[index]
+        """Keep, or repeat, these rows; only those are copied that come to lie where they were not."""
+        places = torch.arange(len(index), device=index.device)
+        to = ((index != places) | (places >= len(self.lengths))).nonzero()[:, 0]
+        for buffer in (*self.keys, *self.values):
+            written = buffer[:, :, : self.width]
+            written[to] = written[index[to]]
         self.bias, self.lengths = self.bias[index], self.lengths[index]
 
     def step(self, tokens: Tensor) -> Tensor:
@@ -138,15 +144,15 @@ class FusedDecoding:
         self._keep(self.values[i], values.view(rows, w.groups, size))
         return functional.scaled_dot_product_attention(
             queries,
-            self.keys[i][:, :, :places],
-            self.values[i][:, :, :places],
+            self.keys[i][:rows, :, :places],
+            self.values[i][:rows, :, :places],
             attn_mask=bias[:, None, None],
             scale=w.scale,
         ).reshape(rows, -1)
 
     def _keep(self, buffer: Tensor, new: Tensor) -> None:
         """Write what the token read adds to a cache, (B, groups, d)."""
-        buffer[:, :, self.width - 1] = new
+        buffer[: len(new), :, self.width - 1] = new
 
 
 @torch.inference_mode()
@@ -176,7 +182,7 @@ def _agree(model: Any) -> bool:
     other.read(ids)
     if any(type(layer) is not DynamicLayer for layer in other.cache.layers):
         return False
-    fused = FusedDecoding(fuse(model), other)
+    fused = FusedDecoding(fuse(model), other, len(ids))
     limit = AGREEMENT if model.device.type == "cuda" else 0.0
     return all(bool(((plain.step(tokens) - fused.step(tokens)).abs() <= limit).all()) for tokens in ids.T[:2])
 

@@ -30,14 +30,17 @@ class GraphDecoding(FusedDecoding):
     """What `FusedDecoding` is, repeated without Python between its operations."""
 
     fullest = 0.5
+    forks = False
 
-    def __init__(self, weights: Fused, read: ModelDecoding, record: Callable[[Body], Body] | None = None) -> None:
-        """Go on from a prompt that the model itself has read, whose cache this takes over.
+    def __init__(
+        self, weights: Fused, read: ModelDecoding, most: int, record: Callable[[Body], Body] | None = None
+    ) -> None:
+        """Go on from prompts that the model itself has read, whose cache this takes over, with room for `most` rows.
 
         `record` turns a step into its repetition and carries nothing out; null is `recorded`.
         """
         read.mask = pad(read.mask, (0, -read.mask.shape[1] % 8))
-        super().__init__(weights, read)
+        super().__init__(weights, read, most)
         self.bias = self.bias.to(weights.cached or self.bias.dtype)
         self.places = torch.arange(self.bias.shape[1], device=self.bias.device)
         self.place = torch.tensor([self.width], device=self.bias.device)
@@ -77,7 +80,7 @@ class GraphDecoding(FusedDecoding):
         return logits
 
     def _keep(self, buffer: Tensor, new: Tensor) -> None:
-        buffer.index_copy_(2, self.place, new[:, :, None].to(buffer.dtype))
+        buffer[: len(new)].index_copy_(2, self.place, new[:, :, None].to(buffer.dtype))
 
 
 def recorded(body: Body) -> Body:

@@ -1,8 +1,9 @@
-"""The in-process sampler: each prompt is read once for its n completions, finished rows are dropped.
+"""The in-process sampler: completions of a prompt are read once for as long as they are the same.
 
-A row's tokens and log-probabilities do not depend on which other rows are drawn with it. That takes keyed uniforms, one
-a row and position; a padded width that follows from the row's own prompt length; never fewer than four rows in a
+A completion's tokens and log-probabilities do not depend on which others are drawn with it. That takes keyed uniforms,
+one a completion and position; a padded width that follows from its own prompt's length; never fewer than four rows in a
 forward pass; one cache class; and arithmetic that does not depend on the number of rows (`spurious.policy.process`).
+Hence completions that have written the same so far can be one row (`spurious.policy.forks`).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from spurious.errors import InputError, NumericalError
 from spurious.keys import KeyPart, key, uniforms
 from spurious.policy.decoding import Decoding, ModelDecoding
 from spurious.policy.draw import Drawn, draw
+from spurious.policy.forks import FEWEST_ROWS, advance
 from spurious.policy.fused import FusedDecoding, fuse, fusible
 from spurious.policy.graphs import GraphDecoding
 from spurious.policy.model import Policy, decode
@@ -29,8 +31,6 @@ from spurious.types import Completion, Group, Prompt, Stop
 
 ROWS = 512
 """Completions drawn at once unless the caller says otherwise."""
-FEWEST_ROWS = 4
-"""Matrix products of one, two or three rows take other code paths, which round differently."""
 PREFILL_TOKENS = 32768
 """Prompt tokens, padding included, read in one forward pass."""
 
@@ -132,62 +132,66 @@ class TorchSampler:
         noise: Tensor,
         confidence: bool,
     ) -> None:
-        """Fill the rows of one width: one forward pass over the prompts, then one a token."""
-        logits, decoding = self._prefill(batch, prompts, sampling.max_tokens - 1)  # the last token is not read
-        rows = [*batch, *[None] * (len(logits) - len(batch))]
-        noise = noise[torch.arange(len(logits), device=noise.device).clamp(max=len(batch) - 1)]
+        """Fill the completions of prompts of one width: one forward pass over the prompts, then one a token."""
+        room = sampling.max_tokens - 1  # the last token is not read
+        logits, decoding, owners = self._prefill(batch, prompts, room)
+        alive = list(range(len(batch)))
         for t in range(sampling.max_tokens):
+            index, rows = (_at_least(FEWEST_ROWS, i, logits.device) for i in (alive, owners))
             drawn = draw(
-                logits, noise[:, t], temperature=sampling.temperature, top_p=sampling.top_p, confidence=confidence
+                logits,
+                noise[index, t],
+                rows,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                confidence=confidence,
             )
-            self._record(rows, drawn, stops, last=t + 1 == sampling.max_tokens)
-            alive = [i for i, row in enumerate(rows) if row is not None and row.stop is None]
-            if not alive:
+            self._record([batch[i] for i in alive], drawn, stops, last=t == room)
+            tokens = drawn.tokens.tolist()
+            going = [k for k, i in enumerate(alive) if batch[i].stop is None]
+            if not going:
                 return
-            tokens = drawn.tokens
-            if len(alive) <= decoding.fullest * len(rows) and len(rows) > FEWEST_ROWS:
-                finished = sorted(set(range(len(rows))).difference(alive))
-                filler = finished[: max(0, FEWEST_ROWS - len(alive))]
-                keep = torch.tensor([*alive, *filler], device=tokens.device)
-                rows = [rows[i] for i in alive] + [None] * len(filler)
-                tokens, noise = tokens[keep], noise[keep]
-                decoding.select(keep)
-            logits = decoding.step(tokens)
+            alive = [alive[k] for k in going]
+            forks = advance([owners[k] for k in going], [tokens[k] for k in going], len(logits), decoding.fullest)
+            owners = forks.owners
+            if forks.sources != list(range(len(logits))):
+                decoding.select(torch.tensor(forks.sources, device=logits.device))
+            logits = decoding.step(torch.tensor(forks.tokens, device=logits.device))
 
-    def _prefill(self, batch: list[_Row], prompts: Sequence[Prompt], room: int) -> tuple[Tensor, Decoding]:
-        """Read each distinct prompt once, padded on the left, and give every row its copy of the cache."""
-        distinct = list(dict.fromkeys(row.prompt for row in batch))
-        device, width = self.policy.device, _width(prompts[distinct[0]])
+    def _prefill(self, batch: list[_Row], prompts: Sequence[Prompt], room: int) -> tuple[Tensor, Decoding, list[int]]:
+        """Read each distinct prompt once, padded on the left; also returns each completion's row."""
+        distinct = {p: i for i, p in enumerate(dict.fromkeys(row.prompt for row in batch))}
+        device, width = self.policy.device, _width(prompts[batch[0].prompt])
         read = [prompts[p].token_ids for p in distinct]
         read += [read[-1]] * (FEWEST_ROWS - len(read))
         ids = torch.tensor([[self.policy.pad_id] * (width - len(i)) + list(i) for i in read], device=device)
-        decoding = ModelDecoding(self.policy.model, torch.tensor([len(i) for i in read], device=device), width, room)
-        logits = decoding.read(ids)
-        owner = [distinct.index(row.prompt) for row in batch]
-        owner += [owner[-1]] * (FEWEST_ROWS - len(owner))
-        index = torch.tensor(owner, device=device)
+        start = ModelDecoding(self.policy.model, torch.tensor([len(i) for i in read], device=device), width, room)
+        logits = start.read(ids)
+        owners = [distinct[row.prompt] for row in batch]
+        decoding = self._faster(start, max(FEWEST_ROWS, len(batch)))
+        if decoding.forks:
+            return logits, decoding, owners
+        index = _at_least(FEWEST_ROWS, owners, device)
         decoding.select(index)
-        return logits[index], self._faster(decoding)
+        return logits[index], decoding, list(range(len(batch)))
 
-    def _faster(self, decoding: ModelDecoding) -> Decoding:
-        """The same rows, read on in the quickest way that there is for this model on its device."""
+    def _faster(self, decoding: ModelDecoding, most: int) -> Decoding:
+        """The same rows, and later `most`, read on in the quickest way that there is for this model on its device."""
         model, kind = self.policy.model, self.policy.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
         if not self._fusible:
             return decoding
         if kind == "cuda" and (dtype or model.num_parameters() <= LARGEST):  # whole copies of a large model cost
             torch.clear_autocast_cache()  # the copies that reading the prompts has made
-            return GraphDecoding(fuse(model, dtype), decoding)
-        return decoding if dtype else FusedDecoding(fuse(model), decoding)
+            return GraphDecoding(fuse(model, dtype), decoding, most)
+        return decoding if dtype else FusedDecoding(fuse(model), decoding, most)
 
-    def _record(self, rows: Sequence[_Row | None], drawn: Drawn, stops: Stops, *, last: bool) -> None:
+    def _record(self, rows: Sequence[_Row], drawn: Drawn, stops: Stops, *, last: bool) -> None:
         tokens, logprobs = drawn.tokens.tolist(), drawn.logprobs.tolist()
         entropies = drawn.entropies.tolist() if drawn.entropies is not None else None
         certainties = drawn.self_certainties.tolist() if drawn.self_certainties is not None else None
         ends = self.policy.eos_ids
         for i, row in enumerate(rows):
-            if row is None or row.stop is not None:
-                continue
             if not logprobs[i] > -np.inf:
                 raise NumericalError(f"the policy's logits are not finite at completion token {len(row.tokens)}")
             row.tokens.append(tokens[i])
@@ -213,6 +217,11 @@ class TorchSampler:
             entropies=tuple(row.entropies),
             self_certainties=tuple(row.self_certainties),
         )
+
+
+def _at_least(count: int, index: list[int], device: torch.device) -> Tensor:
+    """An index, its last entry repeated if there are fewer."""
+    return torch.tensor(index + index[-1:] * (count - len(index)), device=device)
 
 
 def _width(prompt: Prompt) -> int:
