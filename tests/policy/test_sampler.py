@@ -244,7 +244,7 @@ def test_a_row_for_every_completion_changes_nothing(
     ending.model.generation_config.eos_token_id = list(range(2, 60))
     spec = SamplingSpec(max_tokens=12, temperature=temperature)
     shared = TorchSampler(ending).sample(MIXED, 6, spec, SCOPE, confidence=True)
-    monkeypatch.setattr(ModelDecoding if kind == "model" else FusedDecoding, "forks", False)
+    monkeypatch.setattr(ModelDecoding if kind == "model" else FusedDecoding, "branches", False)
     assert TorchSampler(ending).sample(MIXED, 6, spec, SCOPE, confidence=True) == shared
 
 

@@ -14,7 +14,7 @@ class Decoding(Protocol):
     fullest: float
     """The share of rows still needed at which it pays to let go of the others."""
 
-    forks: bool
+    branches: bool
     """Whether rows may become more: completions are then one row for as long as they are the same."""
 
     def select(self, index: Tensor) -> None:
@@ -28,7 +28,7 @@ class ModelDecoding:
     """Any Hugging Face causal language model."""
 
     fullest = 0.875
-    forks = True
+    branches = True
 
     def __init__(self, model: Any, lengths: Tensor, width: int, room: int) -> None:
         """For prompts of `lengths` (B,) tokens, padded on the left to `width`, and `room` tokens more."""

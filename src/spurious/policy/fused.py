@@ -80,7 +80,7 @@ class FusedDecoding:
     """What `ModelDecoding` is, for the models of this module."""
 
     fullest = 1.0
-    forks = True
+    branches = True
 
     def __init__(self, weights: Fused, read: ModelDecoding, most: int) -> None:
         """Go on from prompts that the model itself has read, whose cache this takes over, with room for `most` rows."""

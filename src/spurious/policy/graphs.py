@@ -30,7 +30,7 @@ class GraphDecoding(FusedDecoding):
     """What `FusedDecoding` is, repeated without Python between its operations."""
 
     fullest = 0.5
-    forks = False
+    branches = False
 
     def __init__(
         self, weights: Fused, read: ModelDecoding, most: int, record: Callable[[Body], Body] | None = None

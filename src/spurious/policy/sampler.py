@@ -3,7 +3,7 @@
 A completion's tokens and log-probabilities do not depend on which others are drawn with it. That takes keyed uniforms,
 one a completion and position; a padded width that follows from its own prompt's length; never fewer than four rows in a
 forward pass; one cache class; and arithmetic that does not depend on the number of rows (`spurious.policy.process`).
-Hence completions that have written the same so far can be one row (`spurious.policy.forks`).
+Hence completions that have written the same so far can be one row (`spurious.policy.branches`).
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from spurious.errors import InputError, NumericalError
 from spurious.keys import KeyPart, key, uniforms
+from spurious.policy.branches import FEWEST_ROWS, advance
 from spurious.policy.decoding import Decoding, ModelDecoding
 from spurious.policy.draw import Drawn, draw
-from spurious.policy.forks import FEWEST_ROWS, advance
 from spurious.policy.fused import FusedDecoding, fuse, fusible
 from spurious.policy.graphs import GraphDecoding
 from spurious.policy.model import Policy, decode
@@ -152,11 +152,11 @@ class TorchSampler:
             if not going:
                 return
             alive = [alive[k] for k in going]
-            forks = advance([owners[k] for k in going], [tokens[k] for k in going], len(logits), decoding.fullest)
-            owners = forks.owners
-            if forks.sources != list(range(len(logits))):
-                decoding.select(torch.tensor(forks.sources, device=logits.device))
-            logits = decoding.step(torch.tensor(forks.tokens, device=logits.device))
+            branches = advance([owners[k] for k in going], [tokens[k] for k in going], len(logits), decoding.fullest)
+            owners = branches.owners
+            if branches.sources != list(range(len(logits))):
+                decoding.select(torch.tensor(branches.sources, device=logits.device))
+            logits = decoding.step(torch.tensor(branches.tokens, device=logits.device))
 
     def _prefill(self, batch: list[_Row], prompts: Sequence[Prompt], room: int) -> tuple[Tensor, Decoding, list[int]]:
         """Read each distinct prompt once, padded on the left; also returns each completion's row."""
@@ -169,7 +169,7 @@ class TorchSampler:
         logits = start.read(ids)
         owners = [distinct[row.prompt] for row in batch]
         decoding = self._faster(start, max(FEWEST_ROWS, len(batch)))
-        if decoding.forks:
+        if decoding.branches:
             return logits, decoding, owners
         index = _at_least(FEWEST_ROWS, owners, device)
         decoding.select(index)

@@ -12,7 +12,7 @@ FEWEST_ROWS = 4
 """Matrix products of one, two or three rows take other code paths, which round differently."""
 
 
-class Forks(NamedTuple):
+class Branches(NamedTuple):
     """What the rows of a batch are to be before its next step."""
 
     owners: list[int]
@@ -23,7 +23,7 @@ class Forks(NamedTuple):
     """(R,) what each row reads next."""
 
 
-def advance(owners: Sequence[int], tokens: Sequence[int], rows: int, fullest: float) -> Forks:
+def advance(owners: Sequence[int], tokens: Sequence[int], rows: int, fullest: float) -> Branches:
     """Part completions that have drawn different tokens.
 
     Rows stay where they are if they can; others take the places that are free. Places beyond those needed are let go of
@@ -49,4 +49,4 @@ def advance(owners: Sequence[int], tokens: Sequence[int], rows: int, fullest: fl
     read = [0] * size
     for (owner, token), place in places.items():
         sources[place], read[place] = owner, token
-    return Forks([places[pair] for pair in zip(owners, tokens, strict=True)], sources, read)
+    return Branches([places[pair] for pair in zip(owners, tokens, strict=True)], sources, read)
