@@ -11,8 +11,9 @@ of 32 prompts with 16 completions and 8 updates:
 
 Each timing is a short training of its own, its first batch left out. Ours and TRL have a process each, which are given
 work in turns: TRL's is told the number of threads and else as it comes. The floor is the matrix products alone, each
-shape at the rate that this machine reaches for it (`floor.py`): every sampled token once (prompts once a group), and
-every token of a completion that has signal three times (its prompt too, which both compute once a completion).
+shape at the rate that this machine reaches for it (`floor.py`): every sampled token once (prompts, and what completions
+of a group begin with in common, once a group), and every token of a completion that has signal three times (its prompt
+too, which both compute once a completion).
 """
 
 import tempfile

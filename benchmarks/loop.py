@@ -23,7 +23,8 @@ class Loop:
         self.sampler, self.learner = TorchSampler(policy), Learner(self.spec, policy, None)
         self.table = folder / "rollouts.parquet"
         self.read = self.sampled = self.trained = 0
-        """Tokens of the latest batch: of prompts, of completions, and of rows with signal, their prompts too."""
+        """Tokens of the latest batch: of prompts; of completions, what several of a group begin with counted once; and of
+        rows with signal, their prompts too."""
 
     def phases(self, step: int) -> dict[str, Callable[[], Any]]:
         """Of one batch, to be called in this order."""
@@ -51,7 +52,10 @@ class Loop:
     def _count(self, scored: Sequence[Scored]) -> None:
         groups = [one.group for one in scored]
         self.read = sum(len(group.prompt.token_ids) for group in groups)
-        self.sampled = sum(len(c.token_ids) for group in groups for c in group.completions)
+        self.sampled = sum(
+            len({c.token_ids[:end] for c in group.completions for end in range(1, len(c.token_ids) + 1)})
+            for group in groups
+        )
         self.trained = sum(
             len(one.group.prompt.token_ids) + len(c.token_ids)
             for one in scored
