@@ -23,8 +23,8 @@ class Loop:
         self.sampler, self.learner = TorchSampler(policy), Learner(self.spec, policy, None)
         self.table = folder / "rollouts.parquet"
         self.read = self.sampled = self.trained = 0
-        """Tokens of the latest batch: of prompts; of completions, what several of a group begin with counted once; and of
-        rows with signal, their prompts too."""
+        """Tokens of the latest batch: of prompts; of completions, what several of a group begin with counted once; and
+        of rows with signal, their prompts too."""
 
     def phases(self, step: int) -> dict[str, Callable[[], Any]]:
         """Of one batch, to be called in this order."""

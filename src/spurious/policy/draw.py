@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 CHUNK_ELEMENTS = 2**24
-"""Doubles in one chunk of rows: what bounds memory for a large vocabulary."""
+"""Doubles in one chunk of completions: what bounds memory for a large vocabulary."""
 
 
 class Drawn(NamedTuple):
@@ -41,29 +41,34 @@ def draw(
         top_p: Keep the fewest most likely tokens whose probabilities reach this sum; among equals the lowest ids.
         confidence: Also return the entropy and KL(uniform || policy) (Kang et al. 2025).
     """
-    rows = max(1, CHUNK_ELEMENTS // logits.shape[1])
-    parts = [
-        _draw(logits[owners[i : i + rows]], uniforms[i : i + rows], temperature, top_p, confidence)
-        for i in range(0, len(owners), rows)
-    ]
-    return parts[0] if len(parts) == 1 else _joined(parts)
+    chunks = -(-len(owners) * logits.shape[1] // CHUNK_ELEMENTS)
+    if chunks <= 1:
+        return _draw(logits, uniforms, owners, temperature, top_p, confidence)
+    parts = []
+    for some, of in zip(uniforms.tensor_split(chunks), owners.tensor_split(chunks), strict=True):
+        rows, places = of.unique(return_inverse=True)
+        parts.append(_draw(logits[rows], some, places, temperature, top_p, confidence))
+    return _joined(parts)
 
 
-def _draw(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float, confidence: bool) -> Drawn:
+def _draw(
+    logits: Tensor, uniforms: Tensor, owners: Tensor, temperature: float, top_p: float, confidence: bool
+) -> Drawn:
     scaled = logits.float() / temperature if temperature > 0 else logits.float()
     logprobs = scaled.log_softmax(-1)
     probabilities = scaled.double().softmax(-1) if temperature > 0 or confidence else None
     if temperature > 0:
         assert probabilities is not None
-        tokens = _inverse(probabilities if top_p >= 1 else _nucleus(probabilities, top_p), uniforms)
+        tokens = _inverse(probabilities if top_p >= 1 else _nucleus(probabilities, top_p), uniforms, owners)
     else:
-        tokens = scaled.argmax(-1)
-    chosen = logprobs.gather(1, tokens[:, None])[:, 0]
+        tokens = scaled.argmax(-1)[owners]
+    chosen = logprobs[owners, tokens]
     if not confidence:
         return Drawn(tokens, chosen, None, None)
     assert probabilities is not None
     entropies = -(probabilities * logprobs).sum(-1)
-    return Drawn(tokens, chosen, entropies, -logprobs.double().mean(-1) - math.log(logits.shape[1]))
+    certainties = -logprobs.double().mean(-1) - math.log(logits.shape[1])
+    return Drawn(tokens, chosen, entropies[owners], certainties[owners])
 
 
 def _joined(parts: Sequence[Drawn]) -> Drawn:
@@ -77,16 +82,16 @@ def _joined(parts: Sequence[Drawn]) -> Drawn:
     )
 
 
-def _inverse(weights: Tensor, uniforms: Tensor) -> Tensor:
+def _inverse(weights: Tensor, uniforms: Tensor, owners: Tensor) -> Tensor:
     """The first token whose cumulated weight exceeds uniform * total; one of weight zero is never it.
 
     Weights that are not numbers give some valid token, whose log-probability is then not a number either.
     """
     cumulated = _cumulated(weights)
     total = cumulated[:, -1:].contiguous()
-    tokens = torch.searchsorted(cumulated, uniforms[:, None] * total, right=True)
+    tokens = torch.searchsorted(cumulated[owners], uniforms[:, None] * total[owners], right=True)
     last = torch.searchsorted(cumulated, total)
-    return torch.minimum(tokens, last)[:, 0].clamp(max=weights.shape[1] - 1)
+    return torch.minimum(tokens, last[owners])[:, 0].clamp(max=weights.shape[1] - 1)
 
 
 def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
