@@ -9,8 +9,9 @@ from typing import Literal
 
 from spurious.grpo.optimizer import BLOCK, SMALLEST_8BIT
 from spurious.policy.body import Body
+from spurious.policy.branches import FEWEST_ROWS
 from spurious.policy.draw import CHUNK_ELEMENTS
-from spurious.policy.sampler import FEWEST_ROWS, PREFILL_TOKENS, padded_width
+from spurious.policy.sampler import PREFILL_TOKENS, padded_width
 from spurious.policy.vocabulary import PLAIN_VOCABULARY, TOKEN_CHUNK, VOCABULARY_CHUNK
 from spurious.specs import GrpoSpec, RunSpec
 
@@ -156,9 +157,9 @@ def _learned(spec: RunSpec, prompt: int) -> int:
 
 
 def _drawing(body: Body, rows: int, half: bool) -> int:
-    """Logits of all rows; of one chunk, logits and log-probabilities in single and two distributions in double."""
+    """Logits of all rows; of one chunk, three times the logits in single and three distributions in double."""
     chunk = min(rows * body.vocabulary, max(CHUNK_ELEMENTS, body.vocabulary))
-    return rows * body.vocabulary * (_HALF if half else _FLOAT) + chunk * 2 * (_FLOAT + _DOUBLE)
+    return rows * body.vocabulary * (_HALF if half else _FLOAT) + chunk * 3 * (_FLOAT + _DOUBLE)
 
 
 def _prefill(body: Body, spec: RunSpec, prompt: int, half: bool) -> int:
