@@ -1,10 +1,11 @@
-"""Checkpoints of tiny random models, the policies loaded from them, and a server."""
+"""Checkpoints of tiny random models, the policies loaded from them, torch's threads, and a server."""
 
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from fake_server import Fake
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
@@ -33,6 +34,23 @@ def policy(request: pytest.FixtureRequest, checkpoints: dict[str, Path]) -> Poli
 def qwen(checkpoints: dict[str, Path]) -> Policy:
     """One family, where the property does not depend on it."""
     return policies.load(str(checkpoints["qwen2"]), device="cpu")
+
+
+def threads_of_torch(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    yield from threads_of_torch(1)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    yield from threads_of_torch(2)
 
 
 @pytest.fixture

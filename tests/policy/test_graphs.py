@@ -17,6 +17,8 @@ from spurious.policy.model import Policy
 from spurious.policy.sampler import TorchSampler
 from spurious.specs import SamplingSpec
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class Recorder:
     """Stands for a graph: every repetition gives its result in the same memory, and reads what it was recorded on."""
@@ -50,14 +52,6 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
     monkeypatch.setattr(sampler.TorchSampler, "_faster", faster)
     return made
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def sampled(policy: Policy, sampling: SamplingSpec = SAMPLING):
