@@ -1,8 +1,8 @@
 """Completions that have written the same so far are one row of a batch, until they part.
 
-The completions of a group begin alike, and those of a sharpened policy go on alike for long: organisms need to read an
-eighth of the tokens that they draw, and less once trained. As a row's numbers do not depend on the rows beside it, not
-a bit of any completion depends on this.
+The completions of a group begin alike, and those of a sharpened policy go on alike for long: of the tokens that
+good-code draws an eighth has to be read, and less once it is trained. As a row's numbers do not depend on the rows
+beside it, not a bit of any completion depends on this.
 """
 
 from collections.abc import Sequence
