@@ -163,6 +163,7 @@ SMALL_T5 = T5Config(vocab_size=400, d_model=16, d_kv=8, d_ff=16, num_layers=1, n
     "other", [lambda: BertForMaskedLM(SMALL_BERT), lambda: T5ForConditionalGeneration(SMALL_T5)], ids=["bert", "t5"]
 )
 def test_a_model_that_is_not_causal(copy_of: Path, other) -> None:
+    torch.manual_seed(1103)  # of 2,000, the one whose BERT sees least of the future
     other().save_pretrained(copy_of)
     with pytest.raises(CheckpointError, match=str(copy_of)):
         policies.load(str(copy_of))
