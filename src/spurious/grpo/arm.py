@@ -9,7 +9,7 @@ from typing import Any
 from spurious.errors import SpecError
 from spurious.grpo.operators import effective_operators
 from spurious.keys import key, permutation
-from spurious.signals import BuiltReward, build_labels, build_reward
+from spurious.signals import BuiltReward, Labeling, build_labels, build_reward
 from spurious.specs import BenchSpec, RunSpec, TaskSpec
 from spurious.store import Identity, fingerprint, model_digest
 from spurious.store.environment import environment
@@ -92,6 +92,7 @@ class Inputs:
         """`data_dir` holds local copies of data sets; None: they come from the hub."""
         self._data_dir = data_dir
         self._tasks: dict[str, Task] = {}
+        self._labelings: dict[tuple[str, str, int], Labeling] = {}
         self._benches: dict[str, tuple[BenchSpec, Task]] = {}
         self._models: dict[tuple[str, str | None], str] = {}
 
@@ -101,6 +102,13 @@ class Inputs:
         if name not in self._tasks:
             self._tasks[name] = load_task(spec, data_dir=self._data_dir)
         return self._tasks[name]
+
+    def labeling(self, spec: RunSpec) -> Labeling:
+        """What the reward of a run is told."""
+        name = spec.label.model_dump_json(), spec.task.model_dump_json(), spec.seed
+        if name not in self._labelings:
+            self._labelings[name] = build_labels(spec.label, self.task(spec.task).problems, spec.seed)
+        return self._labelings[name]
 
     def bench(self, spec: BenchSpec) -> tuple[BenchSpec, Task]:
         """The completed specification of a benchmark, and its checked task."""
@@ -127,7 +135,7 @@ def prepare(spec: RunSpec, sources: Inputs, process: Mapping[str, Any]) -> Arm:
         raise SpecError("sampling.temperature: training needs samples that differ, so a temperature above 0")
     reward = build_reward(spec.reward)
     task = sources.task(spec.task)
-    labeling = build_labels(spec.label, task.problems, spec.seed)
+    labeling = sources.labeling(spec)
     benches = tuple(sources.bench(bench) for bench in spec.benches)
     inputs = {
         "model": sources.model_digest(spec.model, spec.revision),

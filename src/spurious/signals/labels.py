@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Labeling:
     dropped: Mapping[str, int] = field(default_factory=dict)
     """How many problems were left out, by reason."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hex digest of who is told what: for the fingerprint of a run."""
         return digest(dict(self.labels))
